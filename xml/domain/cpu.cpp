@@ -1,0 +1,103 @@
+#include "xml/domain/cpu.hpp"
+
+namespace lodge::xml {
+
+static void describe(Doc& doc, CpuModel& m) {
+    doc.attribute("fallback", m.fallback);
+    doc.attribute("vendor_id", m.vendor_id);
+    doc.text(m.name);
+}
+static void describe(Doc& doc, CpuTopology& t) {
+    doc.required("sockets", t.sockets, Mark::positive);
+    doc.attribute("dies", t.dies, Mark::positive);
+    doc.required("cores", t.cores, Mark::positive);
+    doc.required("threads", t.threads, Mark::positive);
+}
+static void describe(Doc& doc, CpuCache& c) {
+    doc.attribute("level", c.level);
+    doc.required("mode", c.mode);
+}
+void describe(Doc& doc, MaxPhysAddr& m) {
+    doc.required("mode", m.mode);
+    doc.attribute("bits", m.bits);
+}
+void describe(Doc& doc, CpuFeature& f) {
+    doc.attribute("policy", f.policy);
+    doc.required("name", f.name);
+}
+static void describe(Doc& doc, CellSibling& s) {
+    doc.required("id", s.id);
+    doc.required("value", s.value);
+}
+static void describe(Doc& doc, CellCache& c) {
+    doc.required("level", c.level, Mark::positive);
+    doc.required("associativity", c.associativity);
+    doc.required("policy", c.policy);
+    // libvirt takes any unit, and heeds none.
+    doc.group(
+        "size",
+        [&] {
+            std::string unit = "KiB";
+            doc.required("value", c.size.value);
+            doc.attribute("unit", unit);
+        },
+        Mark::required);
+    doc.group(
+        "line",
+        [&] {
+            std::string unit = "B";
+            doc.required("value", c.line_size);
+            doc.attribute("unit", unit);
+        },
+        Mark::required);
+}
+static void describe(Doc& doc, NumaCell& c) {
+    std::string unit = "KiB";
+    if (doc.reading()) unit.clear();
+    doc.attribute("id", c.id);
+    doc.attribute("cpus", c.cpus);
+    doc.required("memory", c.memory_kib);
+    doc.attribute("unit", unit);
+    doc.attribute("memAccess", c.access, Mark::positive);
+    doc.attribute("discard", c.discard);
+    doc.group("distances", [&] { doc.list("sibling", c.distances, Mark::required); });
+    doc.list("cache", c.caches);
+    if (doc.reading()) c.memory_kib = (c.memory_kib * unit_bytes(unit, 1024) + 1023) / 1024;
+}
+static void describe(Doc& doc, Interconnect& i) {
+    doc.required("initiator", i.initiator);
+    doc.required("target", i.target);
+    doc.attribute("cache", i.cache);
+    doc.required("type", i.type);
+    doc.required("value", i.value);
+    doc.attribute("unit", i.unit);
+}
+
+void describe(Doc& doc, Cpu& c) {
+    doc.attribute("mode", c.mode);
+    doc.attribute("match", c.match);
+    doc.attribute("check", c.check);
+    doc.attribute("migratable", c.migratable);
+    doc.text_child("arch", c.arch);
+    doc.child("model", c.model);
+    doc.text_child("vendor", c.vendor);
+    doc.child("topology", c.topology);
+    doc.child("cache", c.cache, Mark::single);
+    doc.child("maxphysaddr", c.max_phys_addr);
+    doc.list("feature", c.features);
+    doc.group("numa", [&] {
+        doc.list("cell", c.cells, Mark::required);
+        doc.group("interconnects", [&] {
+            doc.list("latency", c.latencies);
+            doc.list("bandwidth", c.bandwidths);
+        });
+    });
+    if (!doc.reading()) return;
+    for (auto& way : c.bandwidths) {
+        const auto bytes = way.value * unit_bytes(way.unit, 1024);
+        way.value = bytes / 1024 + (bytes % 1024 != 0);
+        way.unit = "KiB";
+    }
+}
+
+} // namespace lodge::xml

@@ -1,0 +1,14 @@
+#include "xml/domain/lease.hpp"
+
+namespace lodge::xml {
+
+void describe(Doc& doc, Lease& lease) {
+    doc.text_child("lockspace", lease.lockspace);
+    doc.text_child("key", lease.key);
+    doc.group("target", [&] {
+        doc.attribute("path", lease.path);
+        doc.attribute("offset", lease.offset);
+    });
+}
+
+} // namespace lodge::xml

@@ -1,0 +1,31 @@
+#include "xml/domain/rng.hpp"
+
+namespace lodge::xml {
+
+void describe(Doc& doc, RngRate& rate) {
+    doc.required("bytes", rate.bytes);
+    doc.attribute("period", rate.period);
+}
+
+namespace {
+
+void describe_backend(Doc& doc, Rng& rng) {
+    doc.required("model", rng.backend);
+    if (doc.when(rng.backend == RngBackend::random)) doc.text(rng.file);
+    if (doc.when(rng.backend == RngBackend::egd)) {
+        describe_char_type(doc, rng.source);
+        describe_char_source(doc, rng.source);
+    }
+}
+
+} // namespace
+
+void describe(Doc& doc, Rng& rng) {
+    doc.required("model", rng.model, Mark::guest);
+    doc.child("rate", rng.rate);
+    doc.group("backend", [&] { describe_backend(doc, rng); }, Mark::single);
+    doc.group("driver", [&] { describe_virtio(doc, rng.virtio); });
+    describe_info(doc, rng.info);
+}
+
+} // namespace lodge::xml

@@ -1,0 +1,47 @@
+#include "xml/domain/tpm.hpp"
+
+namespace lodge::xml {
+
+namespace {
+
+void describe_banks(Doc& doc, Tpm& tpm) {
+    doc.flag("sha1", tpm.sha1);
+    doc.flag("sha256", tpm.sha256);
+    doc.flag("sha384", tpm.sha384);
+    doc.flag("sha512", tpm.sha512);
+}
+
+void describe_emulator(Doc& doc, Tpm& tpm) {
+    doc.attribute("version", tpm.version, Mark::guest | Mark::positive);
+    doc.attribute("persistent_state", tpm.persistent_state);
+    doc.group("encryption", [&] { doc.attribute("secret", tpm.encryption_secret); });
+    doc.group("active_pcr_banks",
+              [&] { doc.only(Code::config_unsupported, "Unsupported PCR banks '{}'", [&] { describe_banks(doc, tpm); }); });
+    if (doc.reading()) tpm.has_active_pcr_banks = tpm.sha1 || tpm.sha256 || tpm.sha384 || tpm.sha512;
+}
+
+// The socket of a TPM that runs outside; a <source> that names its type itself.
+void describe_external(Doc& doc, Tpm& tpm) {
+    doc.group("source", [&] {
+        describe_char_type(doc, tpm.source);
+        describe_char_end(doc, tpm.source.edit_first(), tpm.source.type);
+    });
+}
+
+void describe_backend(Doc& doc, Tpm& tpm) {
+    doc.required("type", tpm.backend, Mark::guest);
+    const auto is = [&](TpmBackendType type) { return doc.when(tpm.backend == type); };
+    if (is(TpmBackendType::emulator)) describe_emulator(doc, tpm);
+    if (is(TpmBackendType::passthrough)) doc.group("device", [&] { doc.attribute("path", tpm.device); });
+    if (is(TpmBackendType::external)) describe_external(doc, tpm);
+}
+
+} // namespace
+
+void describe(Doc& doc, Tpm& tpm) {
+    doc.attribute("model", tpm.model, Mark::guest | Mark::positive);
+    doc.group("backend", [&] { describe_backend(doc, tpm); }, Mark::single);
+    describe_info(doc, tpm.info);
+}
+
+} // namespace lodge::xml

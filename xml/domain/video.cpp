@@ -1,0 +1,40 @@
+#include "xml/domain/video.hpp"
+
+namespace lodge::xml {
+
+void describe(Doc& doc, Acceleration& acceleration) {
+    doc.attribute("accel3d", acceleration.accel3d, Mark::guest);
+    doc.attribute("accel2d", acceleration.accel2d, Mark::guest);
+    doc.attribute("rendernode", acceleration.rendernode);
+}
+
+void describe(Doc& doc, Resolution& resolution) {
+    doc.required("x", resolution.x);
+    doc.required("y", resolution.y);
+}
+
+void describe(Doc& doc, VideoDriver& driver) {
+    describe_virtio(doc, driver.virtio);
+    doc.attribute("name", driver.name, Mark::positive);
+    doc.attribute("vgaconf", driver.vgaconf);
+}
+
+void describe(Doc& doc, VideoModel& model) {
+    doc.attribute("type", model.type, Mark::guest);
+    doc.attribute("ram", model.ram, Mark::guest);
+    doc.attribute("vram", model.vram, Mark::guest);
+    doc.attribute("vram64", model.vram64, Mark::guest);
+    doc.attribute("vgamem", model.vgamem, Mark::guest);
+    doc.attribute("heads", model.heads, Mark::guest);
+    doc.attribute("primary", model.primary);
+    doc.child("acceleration", model.acceleration);
+    doc.child("resolution", model.resolution);
+}
+
+void describe(Doc& doc, Video& video) {
+    doc.child("driver", video.driver);
+    doc.child("model", video.model);
+    describe_info(doc, video.info);
+}
+
+} // namespace lodge::xml

@@ -1,0 +1,58 @@
+// Parts that networks, port groups, network ports and guests' NICs have in common.
+#pragma once
+#include "xml/describe.hpp"
+
+namespace lodge::xml {
+
+enum class NativeVlan { tagged, untagged };
+std::span<const std::string_view> enum_words(NativeVlan);
+struct VlanTag { // <tag id='42' nativeMode='untagged'/>
+    unsigned id = 0;
+    std::optional<NativeVlan> native_mode;
+};
+struct Vlan {
+    std::optional<YesNo> trunk;
+    std::vector<VlanTag> tags;
+};
+void describe(Doc& doc, VlanTag& tag);
+void describe(Doc& doc, Vlan& vlan);
+// More than one tag is a trunk; what contradicts that is refused.
+void complete_vlan(Vlan& vlan);
+
+struct Rate { // kilobytes per second; of a burst, kilobytes
+    std::uint64_t value = 0;
+};
+template<> struct Traits<Rate> {
+    static bool present(Rate) { return true; }
+    static bool parse(Rate& v, std::string_view text) {
+        if (parse_unsigned(text, v.value)) return true;
+        rpc::fail(Code::config_unsupported, "could not convert bandwidth value '{}'", text);
+    }
+    static void format(Rate v, std::string& out) { Traits<std::uint64_t>::format(v.value, out); }
+    static void random(Rate& v, Random& r) { v.value = 1 + r() % 100000; }
+};
+struct BandwidthRate {
+    std::optional<Rate> average, peak, floor, burst;
+};
+struct Bandwidth {
+    std::optional<BandwidthRate> inbound, outbound;
+};
+void describe(Doc& doc, BandwidthRate& rate);
+void describe(Doc& doc, Bandwidth& bandwidth);
+void check_bandwidth(const Bandwidth& bandwidth);
+
+struct VirtualPortParameters {
+    std::optional<unsigned> manager_id, type_id, type_id_version;
+    std::optional<rpc::Uuid> instance_id, interface_id;
+    std::string profile_id;
+};
+struct VirtualPort { // <virtualport type='openvswitch'><parameters interfaceid='…'/></virtualport>
+    std::string type;
+    std::optional<VirtualPortParameters> parameters;
+};
+void describe(Doc& doc, VirtualPortParameters& parameters);
+void describe(Doc& doc, VirtualPort& port);
+// A network's own port needs its type; a port group or a NIC may leave it to the network.
+void check_virtual_port(const VirtualPort& port, bool type_required);
+
+} // namespace lodge::xml

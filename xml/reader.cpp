@@ -1,0 +1,251 @@
+// Reads a document into its structs. The current element is the only state: a description goes down and comes back up.
+#include "xml/describe.hpp"
+#include "xml/malformed.hpp"
+#include "xml/refusals.hpp"
+#include "xml/text.hpp"
+
+namespace lodge::xml {
+
+namespace {
+
+constexpr std::size_t max_size = 16 * 1024 * 1024;
+
+class Reader : public Doc {
+  public:
+    Reader(pugi::xml_node root, const ReadOptions& options)
+        : node_(root)
+        , options_(options) {}
+
+    bool reading() const override { return true; }
+    bool live() const override { return options_.live; }
+    pugi::xml_node current() const { return node_; }
+    [[noreturn]] void refuse(Code code, const std::string& text) override { rpc::fail(options_.from, code, "{}", text); }
+
+  protected:
+    void on_attribute(const char* name, Scalar value, Mark marks) override {
+        if (is_skipped(marks)) return;
+        const auto attribute = node_.attribute(name);
+        if (attribute) {
+            if (!value.ops->parse(value.value, attribute.value(), marks)) refuse_attribute(name, attribute.value(), value, marks);
+            if (has(marks, Mark::positive) && is_zero(value))
+                rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute '{}' in element '{}': Zero is not permitted",
+                          name, node_.name());
+        } else if (has(marks, Mark::required)) {
+            refuse_in_own_words(RefusalKind::missing, std::string("/@") + name, "");
+            rpc::fail(From::xml, Code::xml_error, "Missing required attribute '{}' in element '{}'", name, node_.name());
+        }
+    }
+
+    void on_text(Scalar value, Mark marks) override {
+        if (is_skipped(marks)) return;
+        read_text(value, marks);
+    }
+
+    void on_text_child(const char* element, Scalar value, Mark marks) override {
+        if (!go_down(element, marks)) return;
+        read_text(value, marks);
+        go_up();
+    }
+
+    void on_flag(const char* element, bool& value, Mark marks) override {
+        note(element);
+        if (!is_skipped(marks)) value = static_cast<bool>(first_named(node_, element));
+    }
+
+    void on_child(const char* element, Slot slot, Mark marks) override {
+        if (!go_down(element, marks)) return;
+        slot.ops->describe(*this, slot.ops->emplace(slot.slot));
+        go_up();
+    }
+
+    void on_list(const char* element, List list, Mark marks) override {
+        note(element);
+        if (is_skipped(marks)) return;
+        if (has(marks, Mark::required) && !first_named(node_, element)) refuse_missing_element(element);
+        for (auto child = first_named(node_, element); child; child = next_named(child, element)) {
+            void* item = list.ops->append(list.list);
+            node_ = child;
+            if (list.ops->describe)
+                list.ops->describe(*this, item);
+            else
+                read_text({item, list.ops->item_ops()}, Mark::none);
+            go_up();
+        }
+    }
+
+    void on_choices(List list, const KindOps& kinds, Mark marks) override {
+        if (is_skipped(marks)) return;
+        const auto names = kinds.names();
+        for (const auto name : names) note(name);
+        for (auto child = node_.first_child(); child; child = child.next_sibling()) {
+            const auto found = std::ranges::find(names, std::string_view(child.name()));
+            if (child.type() != pugi::node_element || found == names.end()) continue;
+            void* item = list.ops->append(list.list);
+            kinds.set(item, static_cast<std::size_t>(found - names.begin()));
+            node_ = child;
+            list.ops->describe(*this, item);
+            go_up();
+        }
+    }
+
+    void on_raw(const char* element, std::string& subtree, Mark marks) override {
+        if (!go_down(element, marks)) return;
+        subtree.clear();
+        append_subtree(subtree, node_, 0);
+        go_up();
+    }
+
+    bool enter(const char* element, Mark marks) override { return go_down(element, marks); }
+    void leave() override { go_up(); }
+
+    void begin_only() override { closed_.push_back({node_, {}}); }
+    void end_only(Code code, const char* text) override {
+        const auto known = std::move(closed_.back().names);
+        closed_.pop_back();
+        for (auto child = node_.first_child(); child; child = child.next_sibling())
+            if (child.type() == pugi::node_element && std::ranges::find(known, std::string_view(child.name())) == known.end())
+                rpc::fail(options_.from, code, fmt::runtime(text), child.name());
+    }
+
+  private:
+    // An element whose children must all be known, and those that its description named.
+    struct Closed {
+        pugi::xml_node node;
+        std::vector<std::string_view> names;
+    };
+
+    void note(std::string_view element) {
+        if (!closed_.empty() && closed_.back().node == node_) closed_.back().names.push_back(element);
+    }
+
+    static bool is_zero(Scalar value) {
+        std::string text;
+        value.ops->format(value.value, text);
+        return !text.empty() && text.find_first_not_of("0x") == std::string::npos;
+    }
+
+    bool is_skipped(Mark marks) const {
+        return (has(marks, Mark::live) && !options_.live) || (has(marks, Mark::private_) && !options_.private_) ||
+               (has(marks, Mark::recorded) && !options_.recorded);
+    }
+
+    bool go_down(const char* element, Mark marks) {
+        note(element);
+        if (is_skipped(marks)) return false;
+        const auto child = first_named(node_, element);
+        if (child && has(marks, Mark::single) && next_named(child, element)) {
+            refuse_in_own_words(RefusalKind::repeated, std::string("/") + element, "");
+            rpc::fail(From::xml, Code::xml_error, "Element '{}' may be given only once in element '{}'", element, node_.name());
+        }
+        if (child) return node_ = child, true;
+        if (has(marks, Mark::required)) refuse_missing_element(element);
+        return false;
+    }
+
+    [[noreturn]] void refuse_missing_element(const char* element) const {
+        refuse_in_own_words(RefusalKind::missing, std::string("/") + element, "");
+        rpc::fail(From::xml, Code::xml_error, "Missing required element '{}' in element '{}'", element, node_.name());
+    }
+
+    void go_up() { node_ = node_.parent(); }
+
+    void refuse_in_own_words(RefusalKind kind, const std::string& step, std::string_view value) const {
+        std::string path = step;
+        for (auto node = node_; node && node.type() == pugi::node_element; node = node.parent()) {
+            const std::string_view name = node.name();
+            path.insert(0, name.substr(name.find(':') + 1)).insert(0, "/");
+        }
+        const auto* refusal = find_refusal(kind, path);
+        if (!refusal) return;
+        std::string text(refusal->text);
+        if (const auto place = text.find("{}"); place != std::string::npos) text.replace(place, 2, value);
+        throw rpc::Error(refusal->code, text, refusal->from);
+    }
+
+    [[noreturn]] void refuse_attribute(const char* name, const char* text, Scalar value, Mark marks) {
+        refuse_in_own_words(RefusalKind::invalid, std::string("/@") + name, text);
+        std::string_view expected = value.ops->expected;
+        if (has(marks, Mark::natural)) expected = *text == '-' ? "Expected non-negative value" : "Expected integer value";
+        rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute '{}' in element '{}': '{}'.{}{}", name, node_.name(),
+                  text, expected.empty() ? "" : " ", expected);
+    }
+
+    // Text may be cut by comments into several nodes; one node is what nearly every document has.
+    void read_text(Scalar value, Mark marks) {
+        const char* only = "";
+        std::string joined;
+        for (auto child = node_.first_child(); child; child = child.next_sibling()) {
+            if (child.type() != pugi::node_pcdata && child.type() != pugi::node_cdata) continue;
+            if (*only) joined.append(joined.empty() ? only : "").append(child.value());
+            if (!*only) only = child.value();
+        }
+        parse_text(value, joined.empty() ? std::string_view(only) : std::string_view(joined), marks);
+    }
+
+    void parse_text(Scalar value, std::string_view text, Mark marks) {
+        if (!text.empty() && value.ops->parse(value.value, text, marks)) return;
+        if (!trim(text).empty()) {
+            refuse_in_own_words(RefusalKind::invalid, "", text);
+            const std::string_view expected = value.ops->expected;
+            rpc::fail(From::xml, Code::xml_error, "Invalid value for element '{}': '{}'.{}{}", node_.name(), text,
+                      expected.empty() ? "" : " ", expected);
+        }
+        if (!has(marks, Mark::required)) return;
+        refuse_in_own_words(RefusalKind::missing, "", "");
+        rpc::fail(From::xml, Code::xml_error, "Missing content of element '{}'", node_.name());
+    }
+
+    pugi::xml_node node_;
+    const ReadOptions& options_;
+    std::vector<Closed> closed_;
+};
+
+bool names_other_encoding(std::string_view text) {
+    if (!text.starts_with("<?xml")) return text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff");
+    const auto declaration = text.substr(0, text.find("?>"));
+    const auto at = declaration.find("encoding");
+    if (at == std::string_view::npos) return false;
+    std::string encoding(declaration.substr(at + 8));
+    for (char& c : encoding) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return encoding.find("utf-8") == std::string::npos && encoding.find("ascii") == std::string::npos;
+}
+
+void load(pugi::xml_document& document, std::string_view text, const std::string& where, From from) {
+    if (text.size() > max_size)
+        rpc::fail(from, Code::xml_error, "the document has {} bytes, more than the {} that are allowed", text.size(), max_size);
+    const bool other = names_other_encoding(text);
+    if (!other) check_characters(text, where, from);
+    const auto result =
+        document.load_buffer(text.data(), text.size(), pugi::parse_default | pugi::parse_comments | pugi::parse_ws_pcdata_single,
+                             other ? pugi::encoding_auto : pugi::encoding_utf8);
+    if (!result) explain_failure(text, result, where, from);
+    check_shape(document, text, where, from);
+}
+
+// Says where in the document the refusal arose.
+[[noreturn]] void rethrow_with_place(const rpc::Error& error, std::size_t line, const ReadOptions& options) {
+    const auto from = error.from() == From::none ? rpc::from_nobody : error.from();
+    if (error.detail().empty()) throw rpc::Error(error.code(), "", from);
+    const bool is_file = !options.where.empty() && !options.where.starts_with('('); // "(domain_definition)" names no file
+    if (!is_file) rpc::fail(from, error.code(), "{} (line {})", error.detail(), line);
+    rpc::fail(from, error.code(), "{}:{}: {}", options.where, line, error.detail());
+}
+
+} // namespace
+
+void read_document(std::string_view text, const char* root, Slot into, const ReadOptions& options) {
+    pugi::xml_document document;
+    load(document, text, options.where.empty() ? fmt::format("({}_definition)", root) : options.where, options.from);
+    const auto element = document.document_element();
+    if (std::string_view(element.name()) != root)
+        rpc::fail(From::xml, Code::xml_error, "expecting root element of '{}', not '{}'", root, element.name());
+    Reader reader(element, options);
+    try {
+        into.ops->describe(reader, into.ops->emplace(into.slot));
+    } catch (const rpc::Error& error) {
+        const auto offset = reader.current().offset_debug();
+        rethrow_with_place(error, line_of(text, offset < 0 ? 0 : static_cast<std::size_t>(offset)), options);
+    }
+}
+
+} // namespace lodge::xml

@@ -1,0 +1,21 @@
+// libvirt's older words for values it refuses. Most attributes are refused in one general form; those that have words, a code
+// and a domain of their own stand in one table here, by their path.
+#pragma once
+#include "xml/describe.hpp"
+
+namespace lodge::xml {
+
+enum class RefusalKind { missing, invalid, repeated };
+
+struct Refusal {
+    RefusalKind kind;
+    std::string_view path; // the end of the path: "watchdog/@model", "domain/on_crash"
+    Code code;
+    From from;
+    std::string_view text; // {} stands for the value
+};
+
+// Null: the general form.
+const Refusal* find_refusal(RefusalKind kind, std::string_view path);
+
+} // namespace lodge::xml

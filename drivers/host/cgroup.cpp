@@ -1,0 +1,134 @@
+#include "drivers/host/cgroup.hpp"
+#include "drivers/host/sysfs.hpp"
+#include "rpc/task.hpp"
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+namespace fs = std::filesystem;
+
+namespace lodge::drivers {
+
+CgroupHost detect_cgroups(const std::string& mount) {
+    CgroupHost host;
+    host.mount = mount;
+    host.systemd = fs::exists("/run/systemd/system");
+    if (::access((mount + "/cgroup.subtree_control").c_str(), W_OK) == 0) {
+        host.version = CgroupVersion::v2;
+        return host;
+    }
+    for (const char* controller : {"cpu,cpuacct", "cpu", "cpuacct", "cpuset", "memory", "blkio", "devices"})
+        if (::access(fmt::format("{}/{}/cgroup.procs", mount, controller).c_str(), W_OK) == 0) {
+            std::error_code ignored;
+            // "cpu" is often a link to "cpu,cpuacct"
+            if (!fs::is_symlink(fmt::format("{}/{}", mount, controller), ignored)) host.controllers.emplace_back(controller);
+        }
+    if (!host.controllers.empty()) host.version = CgroupVersion::v1;
+    return host;
+}
+
+// systemd spells '-' of a unit's name as \x2d; a slash cannot stand in a folder's name.
+static std::string unit_word(const std::string& name) {
+    std::string word;
+    for (const char c : name) {
+        if (std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == ':' || c == '.')
+            word += c;
+        else
+            word += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+    return word;
+}
+
+GuestCgroup GuestCgroup::plan(const CgroupHost& host, int id, const std::string& name) {
+    std::string plain = name;
+    for (char& c : plain)
+        if (c == '/') c = '_';
+    const std::string group = host.systemd ? fmt::format("machine.slice/machine-qemu\\x2d{}\\x2d{}.scope", id, unit_word(plain))
+                                           : fmt::format("machine/qemu-{}-{}.libvirt-qemu", id, plain);
+    GuestCgroup guest;
+    if (host.version == CgroupVersion::v2) guest.folders.push_back(fmt::format("{}/{}", host.mount, group));
+    if (host.version == CgroupVersion::v1)
+        for (const auto& controller : host.controllers)
+            guest.folders.push_back(fmt::format("{}/{}/{}", host.mount, controller, group));
+    return guest;
+}
+
+static bool write_file(const std::string& path, const std::string& text) {
+    const rpc::Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+// A new group of version 1's cpuset is unusable until it has CPUs and memory of its own.
+static void inherit_cpuset(const std::string& folder) {
+    for (const char* file : {"/cpuset.cpus", "/cpuset.mems"})
+        if (::access((folder + file).c_str(), F_OK) == 0 && read_small_file(folder + file).empty())
+            write_file(folder + file, read_small_file(fs::path(folder).parent_path().string() + file));
+}
+
+void GuestCgroup::enter(pid_t pid) {
+    std::vector<std::string> entered;
+    for (const auto& folder : folders) {
+        const std::string parent = fs::path(folder).parent_path();
+        if (::mkdir(parent.c_str(), 0755) < 0 && errno != EEXIST) continue;
+        inherit_cpuset(parent);
+        // Version 2 hands controllers down by name; absent ones are simply refused.
+        for (const char* controller : {"+cpu", "+memory", "+io", "+pids"}) {
+            write_file(fs::path(parent).parent_path() / "cgroup.subtree_control", controller);
+            write_file(fs::path(parent) / "cgroup.subtree_control", controller);
+        }
+        if (::mkdir(folder.c_str(), 0755) < 0 && errno != EEXIST) continue;
+        inherit_cpuset(folder);
+        if (write_file(folder + "/cgroup.procs", std::to_string(pid)))
+            entered.push_back(folder);
+        else
+            ::rmdir(folder.c_str());
+    }
+    folders = std::move(entered);
+}
+
+void GuestCgroup::remove() const {
+    using namespace std::chrono_literals;
+    for (const auto& folder : folders) {
+        std::error_code ignored;
+        // Parts of the guest that had limits of their own.
+        for (const auto& part : fs::directory_iterator(folder, ignored))
+            if (part.is_directory(ignored)) ::rmdir(part.path().c_str());
+        // The last thread of an ended process may still be on its way out.
+        for (int attempt = 0; attempt < 100; ++attempt) {
+            if (::rmdir(folder.c_str()) == 0 || errno != EBUSY) break;
+            std::this_thread::sleep_for(10ms);
+        }
+    }
+}
+
+std::optional<std::uint64_t> GuestCgroup::cpu_time_ns() const {
+    for (const auto& folder : folders) {
+        if (const auto usage = read_number(folder + "/cpuacct.usage")) return usage;
+        const std::string stat = read_small_file(folder + "/cpu.stat");
+        if (stat.starts_with("usage_usec ")) return std::strtoull(stat.c_str() + 11, nullptr, 10) * 1000;
+    }
+    return std::nullopt;
+}
+
+std::vector<std::uint64_t> GuestCgroup::cpu_times_ns() const {
+    std::vector<std::uint64_t> times;
+    for (const auto& folder : folders) {
+        const std::string text = read_small_file(folder + "/cpuacct.usage_percpu");
+        for (const char* at = text.c_str(); *at;) {
+            char* end = nullptr;
+            const std::uint64_t time = std::strtoull(at, &end, 10);
+            if (end == at) break;
+            times.push_back(time);
+            at = end;
+        }
+        if (!times.empty()) break;
+    }
+    return times;
+}
+
+} // namespace lodge::drivers

@@ -1,0 +1,48 @@
+// Facts about the machine we run on. Plain reads of /proc and /sys below `root`, so tests bring a tree of their own.
+#pragma once
+#include "rpc/uuid.hpp"
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace lodge::drivers {
+
+struct NodeInfo; // driver.hpp
+
+struct HostCpu {
+    unsigned id = 0;
+    int socket = 0, die = 0, core = 0;
+    std::vector<unsigned> siblings; // threads of its core, itself included
+};
+struct HostPages {
+    std::uint64_t size_kib = 0, count = 0;
+};
+struct HostCell {
+    unsigned id = 0;
+    std::uint64_t memory_kib = 0;
+    std::vector<HostPages> pages;
+    std::vector<std::pair<unsigned, unsigned>> distances; // cell, value
+    std::vector<HostCpu> cpus;
+};
+struct HostCache {
+    unsigned id = 0, level = 0;
+    std::string type; // both, code, data
+    std::uint64_t size_kib = 0;
+    std::string cpus;
+};
+struct HostTopology {
+    std::vector<HostCell> cells;
+    std::vector<HostCache> caches;                          // last level
+    unsigned sockets = 1, dies = 1, cores = 1, threads = 1; // as <topology> says: per host, per socket, per die, per core
+};
+
+std::string host_architecture(); // x86_64
+std::string host_name();
+// The board's UUID as the firmware tells, else one that stays the same for this installation.
+rpc::Uuid host_uuid(const std::string& root = "");
+NodeInfo node_info(const std::string& root = "");
+HostTopology host_topology(const std::string& root = "");
+unsigned online_cpus(const std::string& root = "");
+
+} // namespace lodge::drivers

@@ -1,0 +1,251 @@
+// What follows when a block job of QEMU has ended: bitmaps move with the data they describe, the live document names the images
+// that are left, the others' nodes go.
+#include "drivers/qemu/block_jobs.hpp"
+#include "drivers/qemu/image.hpp"
+#include "drivers/qemu/image_nodes.hpp"
+#include "drivers/qemu/launch.hpp"
+#include "drivers/qemu/machine.hpp"
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+namespace lodge::drivers::qemu {
+
+using xml::BackingStore;
+using xml::Disk;
+
+namespace {
+
+bool is_image(const BackingStore& link, std::optional<std::uint32_t> number) { return number && link.source.index == number; }
+
+// The links from `first` down to the one above the image of that number, or to the end of the chain.
+std::vector<BackingStore> links_above(const xml::Box<BackingStore>& first, std::optional<std::uint32_t> number) {
+    std::vector<BackingStore> links;
+    for (const auto* at = &first; *at && (*at)->type && !is_image(**at, number); at = &(*at)->backing) links.push_back(**at);
+    return links;
+}
+
+bool has_image(const Disk& disk, std::optional<std::uint32_t> number) {
+    return std::ranges::any_of(xml::links_below(disk), [&](const auto* link) { return is_image(*link, number); });
+}
+
+const BackingStore* image_of(const Disk& disk, std::optional<std::uint32_t> number) {
+    for (const auto* link : xml::links_below(disk))
+        if (is_image(*link, number)) return link;
+    return nullptr;
+}
+
+std::string node_of(std::optional<std::uint32_t> number) { return number ? fmt::format("libvirt-{}-format", *number) : ""; }
+
+// Nodes from the image of that number down.
+std::vector<std::string> nodes_from(const Disk& disk, std::optional<std::uint32_t> number) {
+    auto nodes = format_nodes(disk);
+    const auto from = std::ranges::find(nodes, node_of(number));
+    if (from != nodes.end()) nodes.erase(nodes.begin(), from);
+    return nodes;
+}
+
+BackingStore mirror_link(const xml::DiskMirror& mirror) {
+    BackingStore link;
+    link.type = mirror.type;
+    link.format = mirror.format.value_or(xml::StorageFormat::raw);
+    link.source = mirror.source;
+    link.backing = mirror.backing;
+    return link;
+}
+
+} // namespace
+
+// ---- what all ends have in common ----
+
+// `reopened`: the disk whose own image must be writable for that, and is otherwise not.
+Task<> QemuBlockJobs::merge_bitmaps(Merge merge, std::optional<Disk> reopened) {
+    const auto machine = machine_.shared_from_this();
+    const json named = co_await machine->qmp().ask("query-named-block-nodes", {{"flat", true}});
+    const auto all = bitmaps_in(named);
+    if (!merge.writes.empty() && !find_bitmap(all, merge.writes, write_bitmap)) merge.writes.clear();
+    json actions = merge_actions(all, merge);
+    if (actions.empty()) co_return;
+    json writable, readable;
+    if (reopened) {
+        const auto& parts = machine->parts();
+        const auto context = co_await running_context(parts.world, parts.domain, parts.id, parts.runtime.master_key_path());
+        writable = json::parse(top_nodes(*reopened, context).nodes.back().dump());
+        readable = writable;
+        readable["read-only"] = true;
+        co_await machine->qmp().ask("blockdev-reopen", {{"options", json::array({writable})}});
+    }
+    // Data matters more than the record of what changed: without it, the next backup is a full one.
+    const json reply = co_await machine->qmp().send("transaction", {{"actions", std::move(actions)}}).reply();
+    if (reply.contains("error"))
+        spdlog::warn("{}: bitmaps cannot follow their data: {}", machine->domain().name, reply["error"].value("desc", ""));
+    if (reopened) co_await machine->qmp().ask("blockdev-reopen", {{"options", json::array({readable})}});
+}
+
+Task<> QemuBlockJobs::remove_links(std::vector<BackingStore> links) {
+    const auto machine = machine_.shared_from_this();
+    for (const auto& [command, arguments] : removal_of(links)) {
+        const json reply = co_await machine->qmp().send(command, arguments).reply();
+        if (reply.contains("error"))
+            spdlog::warn("{}: {}: {}", machine->domain().name, command, reply["error"].value("desc", ""));
+    }
+}
+
+Task<> QemuBlockJobs::remove_files(std::vector<BackingStore> links) {
+    const std::string name = machine_.domain().name;
+    co_await rpc::blocking([&] {
+        for (const auto& link : links)
+            if (reached_as(link.source) == xml::SourceType::file && ::unlink(link.source.path.c_str()) < 0)
+                spdlog::warn("{}: cannot remove the committed image '{}': {}", name, link.source.path, ::strerror(errno));
+    });
+}
+
+// ---- each kind ----
+
+Task<> QemuBlockJobs::end_pull(QemuBlockJob job) {
+    const auto machine = machine_.shared_from_this();
+    auto* disk = find_disk(machine->domain(), job.job.disk);
+    if (!disk || (job.base && !has_image(*disk, job.base))) co_return;
+    const auto nodes = format_nodes(*disk);
+    co_await merge_bitmaps({nodes, node_of(job.base), nodes.front(), "", "", ""});
+    disk = find_disk(machine->domain(), job.job.disk);
+    if (!disk) co_return;
+    const auto gone = links_above(disk->backing, job.base);
+    if (gone.empty() && job.base) co_return; // it was right below all the time
+    xml::Box<BackingStore> rest;
+    if (job.base)
+        rest = gone.back().backing;
+    else
+        rest.emplace();
+    co_await remove_links(gone);
+    if ((disk = find_disk(machine->domain(), job.job.disk))) disk->backing = rest; // last: who sees it sees no job either
+}
+
+Task<> QemuBlockJobs::end_commit(QemuBlockJob job) {
+    const auto machine = machine_.shared_from_this();
+    auto* disk = find_disk(machine->domain(), job.job.disk);
+    const auto* base = disk ? image_of(*disk, job.base) : nullptr;
+    if (!base) co_return;
+    Merge merge{nodes_from(*disk, job.top), node_of(job.base), node_of(job.base), "", "", ""};
+    co_await merge_bitmaps(std::move(merge), disk_of_link(*disk, *base));
+    disk = find_disk(machine->domain(), job.job.disk);
+    if (!disk) co_return;
+    auto* at = &disk->backing;
+    while (*at && (*at)->type && !is_image(**at, job.top)) at = &(*at)->backing;
+    const auto gone = links_above(*at, job.base);
+    if (gone.empty()) co_return;
+    *at = xml::Box<BackingStore>(gone.back().backing);
+    co_await remove_links(gone);
+    if (job.delete_images) co_await remove_files(gone);
+}
+
+Task<> QemuBlockJobs::end_active_commit(QemuBlockJob job) {
+    const auto machine = machine_.shared_from_this();
+    auto* disk = find_disk(machine->domain(), job.job.disk);
+    if (!disk || !has_image(*disk, job.base)) co_return;
+    co_await merge_bitmaps({format_nodes(*disk), node_of(job.base), node_of(job.base), "", "", node_of(job.base)});
+    disk = find_disk(machine->domain(), job.job.disk);
+    if (!disk) co_return;
+    const Disk before = *disk;
+    auto gone = links_above(disk->backing, job.base);
+    gone.insert(gone.begin(), top_link(*disk));
+    BackingStore base = *image_of(*disk, job.base);
+    set_top_link(*disk, std::move(base));
+    disk->mirror.reset();
+    co_await remove_links(gone);
+    if (job.delete_images) co_await remove_files(gone);
+    co_await machine->give_back_images(before);
+}
+
+Task<> QemuBlockJobs::fail_active_commit(QemuBlockJob job) {
+    const auto machine = machine_.shared_from_this();
+    if (auto* disk = find_disk(machine->domain(), job.job.disk)) disk->mirror.reset();
+    const json named = co_await machine->qmp().ask("query-named-block-nodes", {{"flat", true}});
+    if (find_bitmap(bitmaps_in(named), node_of(job.base), write_bitmap))
+        machine->qmp().send("block-dirty-bitmap-remove", {{"node", node_of(job.base)}, {"name", write_bitmap}});
+}
+
+Task<> QemuBlockJobs::end_pivot(QemuBlockJob job) {
+    const auto machine = machine_.shared_from_this();
+    auto* disk = find_disk(machine->domain(), job.job.disk);
+    if (!disk || !disk->mirror) co_return;
+    const std::string target = format_node(disk->mirror->source);
+    const auto nodes = format_nodes(*disk);
+    co_await merge_bitmaps({nodes, job.shallow && nodes.size() > 1 ? nodes[1] : "", target, "", "", target});
+    disk = find_disk(machine->domain(), job.job.disk);
+    if (!disk || !disk->mirror) co_return;
+    const Disk before = *disk;
+    BackingStore fresh = mirror_link(*disk->mirror);
+    std::vector<BackingStore> gone{top_link(*disk)};
+    if (job.shallow && !job.reuse && !job.own_chain)
+        fresh.backing = disk->backing;
+    else
+        for (const auto* link : xml::links_below(*disk)) gone.push_back(*link);
+    set_top_link(*disk, std::move(fresh));
+    disk->mirror.reset();
+    co_await remove_links(gone);
+    co_await machine->give_back_images(before);
+}
+
+Task<> QemuBlockJobs::abandon_copy(QemuBlockJob job) {
+    const auto machine = machine_.shared_from_this();
+    auto* disk = find_disk(machine->domain(), job.job.disk);
+    if (!disk || !disk->mirror) co_return;
+    const Disk mirror = disk_of_link(*disk, mirror_link(*disk->mirror));
+    disk->mirror.reset();
+    std::vector<BackingStore> gone{top_link(mirror)};
+    if (job.own_chain && !job.reuse)
+        for (const auto* link : xml::links_below(mirror)) gone.push_back(*link);
+    if (job.job.kind == BlockJobKind::copy) co_await remove_links(gone);
+    if (job.job.state == BlockJobState::starting && !job.made.empty())
+        co_await rpc::blocking([&] { ::unlink(job.made.c_str()); });
+}
+
+// ---- the end ----
+
+Task<std::optional<BlockJobEnd>> QemuBlockJobs::conclude(std::string name) {
+    const auto machine = machine_.shared_from_this();
+    const auto entry = jobs_.find(name);
+    if (entry == jobs_.end() || !entry->second.data.over) co_return std::nullopt;
+    const QemuBlockJob job = entry->second.data;
+    const auto* disk = find_disk(machine->domain(), name);
+    BlockJobEnd end{job.job.kind, BlockJobStatus::completed, job.job.state == BlockJobState::pivoting,
+                    job.base,     disk ? *disk : Disk(),     ""};
+    QemuMachine::Progress progress;
+    std::exception_ptr failure;
+    try {
+        for (const json all = co_await machine->qmp().ask("query-jobs"); const auto& one : all) {
+            if (one.value("id", "") != job.job.name) continue;
+            end.error = one.value("error", "");
+            progress = {one.value("current-progress", std::uint64_t{0}), one.value("total-progress", std::uint64_t{0})};
+        }
+        machine->qmp().send("job-dismiss", {{"id", job.job.name}});
+        if (!end.error.empty()) end.status = BlockJobStatus::failed;
+        if (job.job.state == BlockJobState::aborting) end.status = BlockJobStatus::canceled;
+        const bool success = end.status == BlockJobStatus::completed;
+        switch (job.job.kind) {
+        case BlockJobKind::none: break;
+        case BlockJobKind::pull:
+            if (success) co_await end_pull(job);
+            break;
+        case BlockJobKind::commit:
+            if (success) co_await end_commit(job);
+            break;
+        case BlockJobKind::active_commit:
+            if (success) co_await end_active_commit(job);
+            if (!success) co_await fail_active_commit(job);
+            break;
+        case BlockJobKind::copy:
+            if (success && end.pivoted) co_await end_pivot(job);
+            if (!success || !end.pivoted) co_await abandon_copy(job);
+            break;
+        case BlockJobKind::backup: co_await machine->end_backup_of(name, end, job, progress); break;
+        }
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    drop(name);
+    if (failure) std::rethrow_exception(failure);
+    co_return end;
+}
+
+} // namespace lodge::drivers::qemu

@@ -1,0 +1,50 @@
+#include "drivers/qemu/complete/complete.hpp"
+#include "drivers/qemu/complete/controllers.hpp"
+#include "drivers/qemu/complete/pci.hpp"
+#include "drivers/qemu/complete/steps.hpp"
+#include "drivers/qemu/complete/validate.hpp"
+
+namespace lodge::drivers::qemu {
+
+namespace {
+
+// The order decides who comes first in lists and on buses.
+void complete_parts(xml::Domain& domain, const CompleteContext& ctx) {
+    complete_os(domain, ctx);
+    complete_memory(domain);
+    complete_cpu(domain, ctx);
+    complete_features(domain);
+    complete_tuning(domain);
+    complete_security(domain, ctx);
+    order_controllers(domain);
+    complete_disks(domain);
+    assign_drives(domain);
+    add_scsi_for_hostdevs(domain);
+    add_machine_controllers(domain);
+    complete_nics(domain);
+    complete_graphics(domain, ctx);
+    complete_chardevs(domain);
+    complete_others(domain);
+    add_console_twin(domain);
+    complete_inputs(domain);
+    complete_videos(domain, ctx);
+    complete_audio(domain, ctx);
+    add_needed_controllers(domain);
+    complete_controllers(domain);
+    add_usb_hubs(domain);
+    assign_ccid(domain);
+    assign_virtio_serial(domain);
+    assign_pci(domain);
+    assign_usb(domain);
+    assign_dimms(domain);
+    refresh_console_twin(domain);
+    validate(domain, ctx);
+}
+
+} // namespace
+
+void complete(xml::Domain& domain, const CompleteContext& ctx) {
+    rpc::as_nobody([&] { complete_parts(domain, ctx); });
+}
+
+} // namespace lodge::drivers::qemu

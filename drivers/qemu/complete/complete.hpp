@@ -1,0 +1,15 @@
+// From what a user wrote to libvirt's normal form: defaults, automatic devices, addresses, checks. Pure: touches neither host
+// nor emulator; what it needs to know of them stands in the context.
+#pragma once
+#include "drivers/qemu/complete/context.hpp"
+
+namespace lodge::xml {
+struct Domain;
+}
+
+namespace lodge::drivers::qemu {
+
+// Throws libvirt's errors when the guest cannot be run.
+void complete(xml::Domain& domain, const CompleteContext& ctx);
+
+} // namespace lodge::drivers::qemu

@@ -1,0 +1,144 @@
+#include "drivers/qemu/complete/disk_names.hpp"
+#include "drivers/qemu/complete/steps.hpp"
+#include <algorithm>
+#include <utility>
+
+namespace lodge::drivers::qemu {
+
+using xml::Disk;
+using xml::DiskBus;
+using xml::DiskDevice;
+using xml::SourceType;
+
+namespace {
+
+struct PrefixRow {
+    std::string_view prefix;
+    DiskBus bus;
+};
+constexpr PrefixRow prefixes[] = {
+    {"fd", DiskBus::fdc},  {"hd", DiskBus::ide},  {"vd", DiskBus::virtio},
+    {"sd", DiskBus::scsi}, {"xvd", DiskBus::xen}, {"ubd", DiskBus::uml},
+};
+
+DiskBus bus_of_name(const Disk& disk) {
+    if (disk.device == DiskDevice::floppy) return DiskBus::fdc;
+    for (const auto& row : prefixes)
+        if (disk.target.dev.starts_with(row.prefix) && row.bus != DiskBus::fdc) return row.bus;
+    return DiskBus::ide;
+}
+
+template<class T> void drop_default(std::optional<T>& value) {
+    if (value == T::default_) value.reset();
+}
+
+void complete_driver(Disk& disk) {
+    if (disk.source.type == SourceType::vhostuser) return;
+    auto& driver = disk.driver;
+    if (driver.name.empty()) driver.name = "qemu";
+    // What is in a volume, its pool knows.
+    if (!driver.type && disk.source.type != SourceType::volume) driver.type = xml::StorageFormat::raw;
+    drop_default(driver.cache);
+    drop_default(driver.error_policy);
+    drop_default(driver.rerror_policy);
+    drop_default(driver.io);
+    drop_default(driver.discard);
+    drop_default(driver.detect_zeroes);
+}
+
+struct PortRow {
+    xml::StorageProtocol protocol;
+    const char* port;
+};
+constexpr PortRow default_ports[] = {
+    {xml::StorageProtocol::http, "80"},    {xml::StorageProtocol::https, "443"},     {xml::StorageProtocol::ftp, "21"},
+    {xml::StorageProtocol::ftps, "990"},   {xml::StorageProtocol::tftp, "69"},       {xml::StorageProtocol::ssh, "22"},
+    {xml::StorageProtocol::nbd, "10809"},  {xml::StorageProtocol::sheepdog, "7000"}, {xml::StorageProtocol::gluster, "24007"},
+    {xml::StorageProtocol::iscsi, "3260"}, {xml::StorageProtocol::vxhs, "9999"},
+};
+
+void complete_ports(xml::StorageSource& source) {
+    for (const auto& row : default_ports) {
+        if (row.protocol != source.protocol) continue;
+        for (auto& host : source.hosts)
+            if (host.port.empty() && host.transport.value_or(xml::HostTransport::tcp) == xml::HostTransport::tcp)
+                host.port = row.port;
+    }
+}
+
+void complete_encryption(xml::Encryption& encryption) {
+    if (!encryption.engine) encryption.engine = xml::EncryptionEngine::qemu;
+}
+
+void complete_source(xml::StorageSource& source) {
+    complete_ports(source);
+    if (source.encryption) complete_encryption(*source.encryption);
+    // Whoever skips labelling says so for the running guest only.
+    std::erase_if(source.labels, [](const xml::SourceLabel& label) { return label.labelskip.has_value(); });
+}
+
+// Said before addresses are looked at: one of a wrong type would only confuse.
+void check_address(const Disk& disk) {
+    using enum DiskBus;
+    const auto bus = *disk.target.bus;
+    const bool drives = bus == ide || bus == scsi || bus == sata || bus == fdc;
+    if (drives && disk.info.address && !disk.info.is(xml::AddressType::drive))
+        rpc::fail(rpc::From::domain, rpc::Code::config_unsupported,
+                  "Invalid address type '{}' for the disk '{}' with the bus type '{}'", xml::word(disk.info.address->type),
+                  disk.target.dev, xml::word(bus));
+}
+
+void complete_disk(Disk& disk) {
+    if (!disk.target.bus) disk.target.bus = bus_of_name(disk);
+    check_address(disk);
+    if (disk.device == DiskDevice::cdrom) disk.readonly = true;
+    if (disk.readonly && disk.snapshot == xml::SnapshotMode::no) disk.snapshot.reset();
+    if (disk.target.tray == xml::TrayState::closed) disk.target.tray.reset();
+    if (disk.source.type == SourceType::network && disk.source.empty()) disk.source.type = SourceType::file;
+    complete_driver(disk);
+    complete_source(disk.source);
+    if (disk.encryption) complete_encryption(*disk.encryption);
+}
+
+// Disks of a bus stand together in order of their names.
+void insert_disk(std::vector<Disk>& disks, Disk disk) {
+    const auto index = disk_index(disk.target.dev);
+    auto after_last = disks.end();
+    for (auto present = disks.begin(); present != disks.end(); ++present) {
+        if (present->target.bus != disk.target.bus) continue;
+        if (disk_index(present->target.dev) > index) {
+            disks.insert(present, std::move(disk));
+            return;
+        }
+        after_last = std::next(present);
+    }
+    disks.insert(after_last, std::move(disk));
+}
+
+} // namespace
+
+std::optional<unsigned> disk_index(std::string_view name) {
+    for (const auto& row : prefixes) {
+        if (!name.starts_with(row.prefix)) continue;
+        auto rest = name.substr(row.prefix.size());
+        unsigned index = 0;
+        std::size_t letters = 0;
+        for (; letters < rest.size() && rest[letters] >= 'a' && rest[letters] <= 'z'; ++letters)
+            index = (letters ? (index + 1) * 26 : 0) + static_cast<unsigned>(rest[letters] - 'a');
+        rest.remove_prefix(letters); // what is left may number a partition
+        const bool digits = std::ranges::all_of(rest, [](char c) { return c >= '0' && c <= '9'; });
+        if (letters == 0 || !digits) return std::nullopt;
+        return index;
+    }
+    return std::nullopt;
+}
+
+void complete_disks(xml::Domain& domain) {
+    auto given = std::exchange(domain.devices.disks, {});
+    for (auto& disk : given) {
+        complete_disk(disk);
+        insert_disk(domain.devices.disks, std::move(disk));
+    }
+}
+
+} // namespace lodge::drivers::qemu

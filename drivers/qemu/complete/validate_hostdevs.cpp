@@ -1,0 +1,39 @@
+#include "drivers/qemu/complete/validate.hpp"
+
+namespace lodge::drivers::qemu {
+
+using rpc::From;
+using xml::Hostdev;
+using xml::HostdevModel;
+using xml::HostdevType;
+
+namespace {
+
+void check_mediated(const Hostdev& hostdev, const xml::Domain& domain) {
+    if (hostdev.model == HostdevModel::vfio_ap)
+        unsupported(From::qemu, "VFIO AP device assignment is not supported by this version of QEMU");
+    if (hostdev.model == HostdevModel::vfio_ccw)
+        unsupported(From::qemu, "VFIO CCW device assignment is not supported by this version of QEMU");
+    apply(
+        {{hostdev.info.boot.has_value(), "booting from assigned devices is not supported by mediated devices of model vfio-pci"},
+         {xml::is_on(hostdev.display) && domain.devices.graphics.empty(),
+          "graphics device is needed for attribute value 'display=on' in <hostdev>"}});
+}
+
+void check_hostdev(const Hostdev& hostdev, const xml::Domain& domain) {
+    if (hostdev.mode == xml::HostdevMode::capabilities)
+        unsupported(From::qemu, "hostdev mode 'capabilities' is not supported in {}", xml::word(domain.type));
+    apply({{hostdev.type == HostdevType::pci && hostdev.source.write_filtering.has_value(),
+            "Write filtering of PCI device configuration space is not supported by qemu"},
+           {hostdev.type == HostdevType::scsi_host && hostdev.info.boot,
+            "booting from assigned devices is not supported by vhost SCSI devices"}});
+    if (hostdev.type == HostdevType::mdev) check_mediated(hostdev, domain);
+}
+
+} // namespace
+
+void validate_hostdevs(const xml::Domain& domain) {
+    for (const auto& hostdev : domain.devices.hostdevs) check_hostdev(hostdev, domain);
+}
+
+} // namespace lodge::drivers::qemu

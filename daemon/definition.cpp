@@ -1,0 +1,103 @@
+#include "daemon/definition.hpp"
+#include "daemon/store.hpp"
+#include "xml/domain/domain.hpp"
+#include "xml/text.hpp"
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+namespace lodge::daemon {
+
+namespace {
+
+// FNV-1a: tells an edited file from an untouched one; nobody needs to be kept from forging it, who may write the file may write
+// it all. The version is in the sum: what a newer lodged reads and completes may differ.
+std::uint64_t sum_of(std::string_view text) {
+    std::uint64_t sum = 0xcbf29ce484222325;
+    const auto add = [&](std::string_view part) {
+        for (const char c : part) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    };
+    add(LODGE_VERSION);
+    add(text);
+    return sum;
+}
+
+constexpr std::string_view sum_label = "As written, its sum is ", comment_end = "\n-->\n\n";
+
+std::string sum_line(std::string_view text) { return fmt::format("{}{:016x}", sum_label, sum_of(text)); }
+
+// The first element of that name, as text with its escapes; formatted text has each element on a line of its own.
+std::string_view element_of(std::string_view text, std::string_view opening, std::string_view closing) {
+    const auto at = text.find(opening);
+    if (at == std::string_view::npos) return {};
+    text.remove_prefix(at + opening.size());
+    return text.substr(0, text.find(closing));
+}
+
+std::string escaped(std::string text) {
+    xml::escape_from(text, 0);
+    return text;
+}
+
+// A name may hold what would end the comment or run in a shell where somebody pastes the line.
+bool is_plain(std::string_view name) {
+    return !name.empty() && name.find("--") == std::string_view::npos && std::ranges::all_of(name, [](unsigned char c) {
+        return std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == '+';
+    });
+}
+
+} // namespace
+
+Definition::Definition(const xml::Domain& domain)
+    : text_(xml::format_domain(domain, {.live = false, .secret = true}))
+    , uuid_(domain.uuid)
+    , size_(domain) {
+    text_.shrink_to_fit();
+}
+
+std::string Definition::to_file() const {
+    const std::string name(element_of(text_, "\n  <name>", "</name>\n"));
+    std::string file = store::definition_header("virsh edit " + (is_plain(name) ? name : uuid_.text()));
+    file.insert(file.size() - comment_end.size(), "\n" + sum_line(text_));
+    return file + text_;
+}
+
+Definition Definition::from_file(std::string_view file, const std::string& name) {
+    Definition definition;
+    const auto end = file.find(comment_end);
+    if (end == std::string_view::npos) return definition;
+    const auto text = file.substr(end + comment_end.size());
+    if (!file.substr(0, end).ends_with(sum_line(text)) || element_of(text, "\n  <name>", "</name>\n") != escaped(name))
+        return definition;
+    const auto uuid = rpc::Uuid::parse(element_of(text, "\n  <uuid>", "</uuid>\n"));
+    if (!uuid) return definition;
+    definition.text_ = text;
+    definition.uuid_ = *uuid;
+    return definition;
+}
+
+std::shared_ptr<const xml::Domain> Definition::document() const {
+    if (auto parsed = parsed_.lock()) return parsed;
+    static std::array<std::shared_ptr<const xml::Domain>, 16> recent; // keeps the last few parsed
+    static std::size_t next = 0;
+    // Not make_shared: the weak pointer would keep the document's memory, which is far larger than its text.
+    std::shared_ptr<const xml::Domain> parsed(new xml::Domain(xml::parse_domain(text_, {})));
+    parsed_ = parsed;
+    recent[next++ % recent.size()] = parsed;
+    return parsed;
+}
+
+DefinedSize::DefinedSize(const xml::Domain& domain)
+    : memory_kib(domain.total_memory_kib())
+    , current_memory_kib(domain.current_memory_kib())
+    , max_vcpus(domain.max_vcpus())
+    , online_vcpus(domain.online_vcpus()) {}
+
+const DefinedSize& Definition::size() const {
+    if (!size_) size_.emplace(*document());
+    return *size_;
+}
+
+xml::Domain Definition::copy() const { return *document(); }
+
+} // namespace lodge::daemon

@@ -1,0 +1,187 @@
+// A device of a running guest becomes another. What the guest sees of a network card stays; what it is plugged into is the
+// daemon's to change, all else is the driver's.
+#include "daemon/device_rules.hpp"
+#include "daemon/devices.hpp"
+#include "daemon/networks.hpp"
+#include "daemon/nics.hpp"
+#include "daemon/volume_disks.hpp"
+#include "drivers/network/network_driver.hpp"
+#include <spdlog/spdlog.h>
+
+namespace lodge::daemon {
+
+using rpc::fail;
+using xml::Nic;
+using xml::NicType;
+
+namespace {
+
+template<class... Args> [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) {
+    fail(Code::operation_unsupported, format, std::forward<Args>(args)...);
+}
+
+template<class T> bool same_text(const T& a, const T& b) { return xml::format(a, "x") == xml::format(b, "x"); }
+template<class T> bool same_text(const std::optional<T>& a, const std::optional<T>& b) {
+    return a.has_value() == b.has_value() && (!a || same_text(*a, *b));
+}
+
+// ---- what may not change ----
+
+xml::NicDriver without_options(xml::NicDriver driver) { return driver.virtio = {}, driver; }
+
+void check_driver(const Nic& wanted, const Nic& present) {
+    if (!present.is_virtio()) return;
+    if (!same_text(without_options(wanted.driver), without_options(present.driver)))
+        refuse("cannot modify virtio network device driver attributes");
+    if (!same_text(wanted.driver.virtio, present.driver.virtio)) refuse("cannot modify virtio network device driver options");
+}
+
+// What the request leaves out about the card's place is as it was.
+void settle_place(Nic& wanted, const Nic& present) {
+    auto& info = wanted.info;
+    const auto& old = present.info;
+    if (info.address && old.address && info.address->type != old.address->type)
+        refuse("cannot modify network device address type");
+    if (info.address && !xml::same_address(info, old)) refuse("cannot modify network device guest PCI address");
+    info.address = old.address;
+    info.alias = old.alias;
+    if (!info.boot) info.boot = old.boot;
+    if (!same_text(info.boot, old.boot)) refuse("cannot modify network device boot index setting");
+    if (!info.rom) info.rom = old.rom;
+    if (old.rom && info.rom->bar && old.rom->bar && static_cast<bool>(*info.rom->bar) != static_cast<bool>(*old.rom->bar))
+        refuse("cannot modify network device rom bar setting");
+    if (!same_text(info.rom, old.rom)) refuse("cannot modify network rom file");
+}
+
+void check_nic(Nic& wanted, const Nic& present) {
+    if (present.type == NicType::hostdev || present.type == NicType::vdpa)
+        refuse("cannot change config of '{}' network interface type", word(present.type));
+    if (wanted.mac.address != present.mac.address)
+        refuse("cannot change network interface mac address from {} to {}",
+               present.mac.address ? present.mac.address->text() : "", wanted.mac.address ? wanted.mac.address->text() : "");
+    if (wanted.model != present.model) refuse("cannot modify network device model from {} to {}", present.model, wanted.model);
+    check_driver(wanted, present);
+    if (wanted.script != present.script) refuse("cannot modify network device script attribute");
+    if (wanted.target.dev.empty()) wanted.target.dev = present.target.dev;
+    if (wanted.target.dev != present.target.dev) refuse("cannot modify network device tap name");
+    settle_place(wanted, present);
+    if (wanted.mtu != present.mtu) refuse("cannot modify MTU");
+    if (wanted.type == NicType::hostdev || wanted.type == NicType::vdpa)
+        refuse("cannot change network interface type to '{}'", word(wanted.type));
+}
+
+bool on_bridge(const Nic& nic) { return nic.type == NicType::network || nic.type == NicType::bridge; }
+
+// Plugs that cannot be pulled while the guest looks.
+void check_plug(const Nic& wanted, const Nic& present) {
+    const auto stuck = [&] { refuse("unable to change config on '{}' network type", word(wanted.type)); };
+    if (wanted.sndbuf != present.sndbuf) stuck();
+    if (on_bridge(wanted) && on_bridge(present)) return;
+    if (wanted.type != present.type) stuck();
+    const auto &a = wanted.source, &b = present.source;
+    if (a.address != b.address || a.port != b.port || a.name != b.name || a.dev != b.dev || a.mode != b.mode) stuck();
+    if (wanted.type == NicType::vhostuser || wanted.type == NicType::null || wanted.type == NicType::vds) stuck();
+}
+
+// ---- what changes ----
+
+// The new plug: name of its bridge, and of the port on a network of ours.
+void settle_bridge(Host& host, Nic& wanted, const Nic& present) {
+    if (wanted.type != NicType::network) return;
+    wanted.source.bridge = bridge_for(host, wanted);
+    const bool stays = present.type == NicType::network && present.source.network == wanted.source.network;
+    wanted.source.port_id = stays ? present.source.port_id : rpc::Uuid::random().text();
+}
+
+Task<> change_bandwidth(std::string tap, std::optional<xml::Bandwidth> bandwidth) {
+    co_await drivers::clear_bandwidth(tap);
+    if (bandwidth) co_await drivers::set_bandwidth(tap, *bandwidth);
+}
+
+Task<> change_plug(Host& host, Nic wanted, Nic present) {
+    const std::string tap = present.target.dev;
+    if (tap.empty()) co_return;
+    if (!same_text(wanted.bandwidth, present.bandwidth)) co_await change_bandwidth(tap, wanted.bandwidth);
+    if (on_bridge(wanted) && wanted.source.bridge != present.source.bridge)
+        move_plug(host, wanted, tap);
+    else if (on_bridge(wanted) && wanted.port_isolated != present.port_isolated)
+        isolate_plug(tap, wanted.port_isolated && *wanted.port_isolated);
+}
+
+} // namespace
+
+static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
+    Host& host = domain->hypervisor().host();
+    auto& wanted = plan.document->devices.interfaces.at(plan.at.place);
+    const Nic present = domain->live().devices.interfaces.at(plan.at.place);
+    check_nic(wanted, present);
+    check_plug(wanted, present);
+    settle_bridge(host, wanted, present);
+    co_await change_plug(host, wanted, present);
+    std::exception_ptr failure;
+    try {
+        const auto machine = domain->shared_machine();
+        co_await machine->update(plan.document, plan.at, force);
+        domain->require_active();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await change_plug(host, present, wanted);
+        std::rethrow_exception(failure);
+    }
+    domain->live().devices.interfaces.at(plan.at.place) = wanted;
+}
+
+// Of a drive only the medium changes, and how libvirt treats it.
+static void take_over(xml::Disk& live, const xml::Disk& fresh) {
+    live.snapshot = fresh.snapshot;
+    live.source.startup_policy = fresh.source.startup_policy;
+    // The driver numbers what is new.
+    if (!fresh.source.index) return;
+    live.source = fresh.source;
+    live.backing = fresh.backing;
+    live.driver.type = fresh.driver.type;
+}
+
+static void take_over(xml::Graphics& live, const xml::Graphics& fresh) {
+    live.passwd = fresh.passwd;
+    live.passwd_valid_to = fresh.passwd_valid_to;
+    live.connected = fresh.connected;
+}
+
+Task<> change_device(DomainPtr domain, xml::DeviceAt at, xml::Device device, bool force) {
+    auto document = std::make_shared<xml::Domain>(domain->live());
+    const xml::Device old = xml::device_at(document->devices, at);
+    if (auto* info = xml::info_of(device)) {
+        info->alias = xml::info_of(old)->alias;
+        if (!info->address && std::holds_alternative<xml::Disk>(device)) info->address = xml::info_of(old)->address;
+    }
+    // The address is the old one's; to say another is checked below, against what was asked for.
+    const xml::Device asked = device;
+    if (auto* info = xml::info_of(device)) info->address = xml::info_of(old)->address;
+    xml::replace_device(document->devices, at, std::move(device));
+    Plan plan = co_await complete_plan(domain, document, at);
+    xml::Device completed = xml::device_at(plan.document->devices, plan.at);
+    if (auto* info = xml::info_of(completed)) info->address = xml::info_of(asked)->address;
+    xml::replace_device(plan.document->devices, plan.at, completed);
+    if (std::holds_alternative<Nic>(completed)) {
+        co_await change_nic(domain, plan, force);
+    } else {
+        if (std::holds_alternative<xml::Disk>(completed))
+            resolve_volume(domain->hypervisor().host(), plan.document->devices.disks.at(plan.at.place));
+        const auto machine = domain->shared_machine();
+        co_await machine->update(plan.document, plan.at, force);
+        domain->require_active();
+        auto& live = domain->live().devices;
+        if (std::holds_alternative<xml::Disk>(completed))
+            take_over(live.disks.at(plan.at.place), plan.document->devices.disks.at(plan.at.place));
+        if (std::holds_alternative<xml::Graphics>(completed))
+            take_over(live.graphics.at(plan.at.place), plan.document->devices.graphics.at(plan.at.place));
+        if (std::holds_alternative<xml::MemoryDevice>(completed))
+            live.memories.at(plan.at.place).target.requested = std::get<xml::MemoryDevice>(completed).target.requested;
+    }
+    domain->keep_status();
+}
+
+} // namespace lodge::daemon

@@ -1,0 +1,21 @@
+// The status file of a running domain, in /run: state, what its driver needs to find the machine again, and the live document.
+#pragma once
+#include "xml/domain/domain.hpp"
+
+namespace lodge::daemon {
+
+struct DomainStatus {
+    int state = 0, reason = 0; // VIR_DOMAIN_* and its reason
+    int id = -1;
+    std::int64_t pid = 0; // for people; the driver has its own word on it in `machine`
+    bool persistent = false;
+    std::string machine;              // Machine::status()
+    std::string backup;               // the document of the backup that runs
+    std::optional<int> agent_timeout; // as virDomainAgentSetResponseTimeout was told
+    xml::Domain domain;
+};
+void describe(xml::Doc& doc, DomainStatus& status);
+
+inline constexpr const char* domain_status_root = "domstatus";
+
+} // namespace lodge::daemon

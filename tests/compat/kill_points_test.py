@@ -1,0 +1,190 @@
+#!/usr/bin/python3
+"""The daemon is killed at many points of time of every change. What it did not finish is undone or done, never half of it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+import libvirt
+import world
+from world import virsh, wait_for
+
+# Moments after the call was made, in seconds; a start takes some 40 ms on a quiet machine, and a busy one spreads them.
+MOMENTS = (0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.4)
+
+
+def machines():
+    """The names of guests whose QEMU runs."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                words = f.read().split(b"\0")
+            if words[0].endswith(b"qemu-system-x86_64") and b"-name" in words and world.alive(int(pid)):
+                found.append(words[words.index(b"-name") + 1].decode().split(",")[0].removeprefix("guest="))
+    return sorted(found)
+
+
+def taps():
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    return [line.split(": ")[1] for line in links.splitlines() if ": vnet" in line]
+
+
+@world.only_lodge
+class KillPoints(world.Case):
+    def guest(self, name, **more):
+        self.connect().defineXML(world.bare_xml(name, **more))
+
+    def kill_during(self, *command):
+        """The call is made; a moment later the daemon is gone; then there is a new one. Yields at each moment."""
+        for moment in MOMENTS:
+            call = subprocess.Popen(["virsh", "-c", world.URI, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(moment)
+            world.daemon.stop(signal.SIGKILL)
+            call.kill()
+            call.wait()
+            world.daemon.start()
+            yield moment
+
+    def assert_whole(self, *running):
+        """What the daemon says runs is what runs; nothing is left of anything else."""
+        said = sorted(virsh("list", "--name").out.split())
+        wait_for(lambda: machines() == said, what=lambda: f"just {said} to run, not {machines()}")
+        status = sorted(f[:-4] for f in os.listdir("/run/libvirt/qemu") if f.endswith(".xml"))
+        self.assertEqual(status, said)
+        for folder in ("/etc/libvirt/qemu", "/run/libvirt/qemu", "/etc/libvirt/qemu/autostart"):
+            if os.path.isdir(folder):
+                self.assertEqual([f for f in os.listdir(folder) if f.endswith(".new") or ".tmp" in f], [], folder)
+        for name in running:
+            self.assertIn(name, said)
+        return said
+
+    def test_start(self):
+        world.default_network()
+        self.guest("a", devices="<interface type='network'><source network='default'/></interface>")
+        for moment in self.kill_during("start", "a"):
+            said = self.assert_whole()
+            wait_for(lambda: len(taps()) == len(virsh("list", "--name").out.split()), what=lambda: f"a tap for each guest only, not {taps()}")
+            if not said:
+                self.assertIn("shut off", virsh("domstate", "a").out, moment)
+                virsh("start", "a")
+            virsh("suspend", "a")
+            virsh("resume", "a")
+            virsh("destroy", "a")
+
+    def test_destroy(self):
+        self.guest("a")
+        for _ in range(1):
+            virsh("start", "a")
+            for moment in self.kill_during("destroy", "a"):
+                if not self.assert_whole():
+                    virsh("start", "a")
+                self.assertEqual(virsh("domstate", "a").out.strip(), "running", moment)
+
+    def test_managed_save(self):
+        self.guest("a", memory=64)
+        virsh("start", "a")
+        for moment in self.kill_during("managedsave", "a"):
+            wait_for(lambda: virsh("domstate", "a").out.strip() in ("running", "shut off"), what="a guest that goes on or is saved")
+            said = self.assert_whole()
+
+            def is_saved():
+                return "yes" in virsh("dominfo", "a").out.split("Managed save:")[1].split("\n")[0]
+
+            # A guest that goes on runs first; only then its saved state is removed.
+            wait_for(lambda: is_saved() != bool(said), what=f"{moment}: runs or is saved, never both or neither")
+            self.assertEqual(os.path.exists("/var/lib/libvirt/qemu/save/a.save"), is_saved())
+            if not said:
+                virsh("start", "a")
+
+    def test_restore(self):
+        self.guest("a")
+        virsh("start", "a")
+        virsh("save", "a", "/run/tmp/a.save")
+        for _ in self.kill_during("restore", "/run/tmp/a.save"):
+            if not self.assert_whole():
+                virsh("restore", "/run/tmp/a.save")
+            virsh("destroy", "a")
+
+    def test_snapshot(self):
+        path = f"{world.IMAGES}/k.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "1M"], check=True)
+        os.chmod(path, 0o666)
+        self.addCleanup(os.unlink, path)
+        self.guest("a", devices=f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{path}'/><target dev='vda' bus='virtio'/></disk>")
+        virsh("start", "a")
+        for moment in self.kill_during("snapshot-create-as", "a", "s"):
+            self.assert_whole("a")
+            wait_for(lambda: virsh("domstate", "a").out.strip() == "running", what="the guest to go on")
+            if "s" in virsh("snapshot-list", "a", "--name").out.split():
+                virsh("snapshot-delete", "a", "s")
+            else:
+                virsh("snapshot-create-as", "a", "s")
+                virsh("snapshot-delete", "a", "s")
+            self.assertEqual(virsh("snapshot-list", "a", "--name").out.split(), [], moment)
+
+    def test_hotplug(self):
+        self.guest("a", devices="<controller type='usb' model='nec-xhci'/>")
+        virsh("start", "a")
+        with open("/run/tmp/pen.xml", "w") as f:
+            f.write("<input type='tablet' bus='usb'><alias name='ua-pen'/></input>")
+        for moment in self.kill_during("attach-device", "a", "/run/tmp/pen.xml", "--live"):
+            self.assert_whole("a")
+            said = "ua-pen" in virsh("dumpxml", "a").out
+            there = "ua-pen" in virsh("qemu-monitor-command", "a", '{"execute":"qom-list","arguments":{"path":"/machine/peripheral"}}').out
+            self.assertEqual(said, there, moment)
+            if said:
+                virsh("detach-device-alias", "a", "ua-pen", "--live")
+                wait_for(lambda: "ua-pen" not in virsh("dumpxml", "a").out)
+
+    def test_undefine(self):
+        for moment in MOMENTS:
+            self.guest("a")
+            virsh("autostart", "a")
+            call = subprocess.Popen(["virsh", "-c", world.URI, "undefine", "a"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(moment)
+            world.daemon.stop(signal.SIGKILL)
+            call.kill()
+            call.wait()
+            there = os.path.exists("/etc/libvirt/qemu/a.xml")
+            link = os.path.lexists("/etc/libvirt/qemu/autostart/a.xml")
+            self.assertFalse(link and not there, f"{moment}: a link without its definition")
+            world.daemon.start()
+            self.assertEqual("a" in virsh("list", "--all", "--name").out.split(), there)
+            if there:
+                virsh("undefine", "a")
+
+    def test_a_networks_start(self):
+        with open("/run/tmp/net.xml", "w") as f:
+            f.write("<network><name>k</name><bridge name='virbr77'/><ip address='192.168.77.1' netmask='255.255.255.0'>"
+                    "<dhcp><range start='192.168.77.2' end='192.168.77.9'/></dhcp></ip></network>")
+        virsh("net-define", "/run/tmp/net.xml")
+        self.addCleanup(virsh, "net-undefine", "k", check=False)
+        self.addCleanup(virsh, "net-destroy", "k", check=False)
+        for moment in self.kill_during("net-start", "k"):
+            active = "k" in virsh("net-list", "--name").out.split()
+            if not active:
+                virsh("net-start", "k")  # whatever is left of the last time must not be in the way
+            self.assertTrue(os.path.exists("/sys/class/net/virbr77"), moment)
+            virsh("net-destroy", "k")
+            self.assertFalse(os.path.exists("/sys/class/net/virbr77"), moment)
+
+    def test_events_go_on(self):
+        self.guest("a")
+        virsh("start", "a")
+        number, pid = virsh("domid", "a").out, world.qemu_pid("a")
+        world.daemon.restart(signal.SIGKILL)
+        events = world.Events()
+        self.addCleanup(events.close)
+        self.assertEqual((virsh("domid", "a").out, world.qemu_pid("a")), (number, pid))
+        virsh("suspend", "a")
+        events.wait("a", libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED)
+        os.kill(pid, signal.SIGKILL)
+        events.wait("a", libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED)
+        self.assertEqual(virsh("domstate", "a", "--reason").out.strip(), "shut off (crashed)")
+
+
+if __name__ == "__main__":
+    world.main()

@@ -51,7 +51,7 @@ bool is_plain(std::string_view name) {
 Definition::Definition(const xml::Domain& domain)
     : text_(xml::format_domain(domain, {.live = false, .secret = true}))
     , uuid_(domain.uuid)
-    , size_(domain) {
+    , outline_(domain) {
     text_.shrink_to_fit();
 }
 
@@ -93,9 +93,20 @@ DefinedSize::DefinedSize(const xml::Domain& domain)
     , max_vcpus(domain.max_vcpus())
     , online_vcpus(domain.online_vcpus()) {}
 
-const DefinedSize& Definition::size() const {
-    if (!size_) size_.emplace(*document());
-    return *size_;
+Outline::Outline(const xml::Domain& domain)
+    : size(domain) {
+    disks.reserve(domain.devices.disks.size());
+    for (const auto& disk : domain.devices.disks) {
+        auto& outlined = disks.emplace_back(disk.target.dev, disk.source.path, disk.driver.type == xml::StorageFormat::qcow2);
+        for (const auto* layer = disk.backing ? &*disk.backing : nullptr; layer && !layer->source.empty();
+             layer = layer->backing ? &*layer->backing : nullptr)
+            outlined.below.push_back(layer->source.path);
+    }
+}
+
+const Outline& Definition::outline() const {
+    if (!outline_) outline_.emplace(*document());
+    return *outline_;
 }
 
 xml::Domain Definition::copy() const { return *document(); }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lodge::xml {
 struct Domain;
@@ -17,6 +18,16 @@ struct DefinedSize {
     std::uint64_t memory_kib = 0, current_memory_kib = 0;
     unsigned max_vcpus = 0, online_vcpus = 0;
     explicit DefinedSize(const xml::Domain& domain);
+};
+struct DefinedDisk {
+    std::string target, path; // as <target dev=''> and the source name them; the path may be empty
+    bool qcow2 = false;
+    std::vector<std::string> below; // paths of the images below, as far as the document names them
+};
+struct Outline {
+    DefinedSize size;
+    std::vector<DefinedDisk> disks;
+    explicit Outline(const xml::Domain& domain);
 };
 
 class Definition {
@@ -36,14 +47,14 @@ class Definition {
     // With secrets, inactive, in normal form: what the definition file holds.
     const std::string& text() const { return text_; }
     std::shared_ptr<const xml::Domain> document() const;
-    const DefinedSize& size() const; // parses once
+    const Outline& outline() const; // parses once
     // A copy to change.
     xml::Domain copy() const;
 
   private:
     std::string text_;
     rpc::Uuid uuid_;
-    mutable std::optional<DefinedSize> size_;
+    mutable std::optional<Outline> outline_;
     mutable std::weak_ptr<const xml::Domain> parsed_;
 };
 

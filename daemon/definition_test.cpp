@@ -20,7 +20,7 @@ TEST_CASE("a definition's file is taken over as it was written") {
         const Definition read = Definition::from_file(written.to_file(), name);
         CHECK(read.text() == written.text());
         CHECK(read.uuid() == written.uuid());
-        CHECK(read.size().memory_kib == 65536);
+        CHECK(read.outline().size.memory_kib == 65536);
         CHECK(xml::parse_domain(written.to_file(), {}).name ==
               name); // for libvirt and for people it is a document like any other
     }

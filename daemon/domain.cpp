@@ -21,7 +21,7 @@ std::shared_ptr<const xml::Domain> Domain::current() const {
     return live_ ? std::shared_ptr<const xml::Domain>(live_) : definition_.document();
 }
 
-DefinedSize Domain::size() const { return live_ ? DefinedSize(*live_) : definition_.size(); }
+DefinedSize Domain::size() const { return live_ ? DefinedSize(*live_) : definition_.outline().size; }
 
 xml::Domain& Domain::live() {
     require_active();

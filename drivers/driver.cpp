@@ -65,5 +65,8 @@ Task<std::vector<std::string>> Driver::messages(std::string) { co_return std::ve
 Task<> Driver::forget(std::shared_ptr<const xml::Domain>, std::optional<bool>) { co_return; }
 StateFiles& Driver::state_files() { absent("virDomainRestore"); }
 Task<BlockInfo> Driver::image_info(const xml::Disk&) { absent("virDomainGetBlockInfo"); }
+Task<std::vector<std::optional<BlockInfo>>> Driver::image_infos(std::vector<ImagePlace> images) {
+    co_return std::vector<std::optional<BlockInfo>>(images.size());
+}
 
 } // namespace lodge::drivers

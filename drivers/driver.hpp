@@ -205,6 +205,10 @@ struct BlockStats {
 struct BlockInfo {
     std::uint64_t capacity = 0, allocation = 0, physical = 0; // bytes
 };
+struct ImagePlace {
+    std::string path;
+    bool qcow2 = false; // else raw
+};
 struct VcpuInfo {
     unsigned number = 0;
     bool online = true;
@@ -477,6 +481,8 @@ class Driver {
     virtual Task<std::vector<std::string>> messages(std::string domain);
     // Size and use of an image that no machine has open; by the disk's document.
     virtual Task<BlockInfo> image_info(const xml::Disk& disk);
+    // The same of many at once, in their order; nothing for one that cannot be looked at.
+    virtual Task<std::vector<std::optional<BlockInfo>>> image_infos(std::vector<ImagePlace> images);
     virtual StateFiles& state_files(); // throws Code::no_support where there are none
     virtual AutostartRules autostart_rules() const { return {}; }
     // The domain is no more: what is kept for it on disk goes, too. TPM state stays or goes as the document says, unless told.

@@ -29,7 +29,7 @@ struct Subject {
     std::optional<drivers::CpuTime> cpu;
     std::vector<drivers::VcpuInfo> vcpus;
     drivers::Figures figures;
-    std::map<std::string, drivers::BlockInfo> images; // of a guest that does not run, by path
+    std::vector<std::optional<drivers::BlockInfo>> images; // of a guest that does not run: one for each disk that it defines
     Params params;
 
     // Read only where a group needs it: of a guest that is off it may still stand in its file.
@@ -152,15 +152,13 @@ void add_requests(Subject& s, const std::string& prefix, const drivers::BlockSta
     put("fl.times", stats.flush_time_ns);
 }
 
-void add_sizes(Subject& s, const std::string& prefix, const xml::StorageSource& source) {
-    if (!s.active) {
-        const auto image = s.images.find(source.path);
-        if (image == s.images.end()) return;
-        if (image->second.allocation) s.put(prefix + "allocation", image->second.allocation);
-        if (image->second.capacity) s.put(prefix + "capacity", image->second.capacity);
-        if (image->second.physical) s.put(prefix + "physical", image->second.physical);
-        return;
-    }
+void add_sizes(Subject& s, const std::string& prefix, const drivers::BlockInfo& image) {
+    if (image.allocation) s.put(prefix + "allocation", image.allocation);
+    if (image.capacity) s.put(prefix + "capacity", image.capacity);
+    if (image.physical) s.put(prefix + "physical", image.physical);
+}
+
+void add_live_sizes(Subject& s, const std::string& prefix, const xml::StorageSource& source) {
     if (!s.figures.images || !source.index) return;
     const auto image = s.figures.images->find(*source.index);
     if (image == s.figures.images->end()) return;
@@ -175,11 +173,11 @@ void add_disk(Subject& s, const xml::Disk& disk, bool backing, std::size_t& numb
         const std::string prefix = fmt::format("block.{}.", number++);
         s.put(prefix + "name", disk.target.dev);
         if (!source.path.empty()) s.put(prefix + "path", source.path);
-        if (s.active && source.index) s.put(prefix + "backingIndex", *source.index);
+        if (source.index) s.put(prefix + "backingIndex", *source.index);
         if (top && s.figures.disks)
             if (const auto stats = s.figures.disks->find(disk.target.dev); stats != s.figures.disks->end())
                 add_requests(s, prefix, stats->second);
-        add_sizes(s, prefix, source);
+        add_live_sizes(s, prefix, source);
     };
     add_layer(disk.source, true);
     if (!backing) return;
@@ -188,7 +186,34 @@ void add_disk(Subject& s, const xml::Disk& disk, bool backing, std::size_t& numb
         add_layer(layer->source, false);
 }
 
+// Nothing of one that is about to be created.
+const std::vector<DefinedDisk>& defined_disks(const Domain& domain) {
+    static const std::vector<DefinedDisk> none;
+    return domain.definition().is_empty() ? none : domain.definition().outline().disks;
+}
+
+void add_defined_blocks(Subject& s, bool backing) {
+    const std::size_t place = s.params.size();
+    s.put_count("block.count", 0);
+    std::size_t number = 0;
+    const auto add_layer = [&](const std::string& target, const std::string& path) {
+        std::string prefix = fmt::format("block.{}.", number++);
+        s.put(prefix + "name", target);
+        if (!path.empty()) s.put(prefix + "path", path);
+        return prefix;
+    };
+    const auto& disks = defined_disks(*s.domain);
+    for (std::size_t i = 0; i < disks.size(); ++i) {
+        const auto prefix = add_layer(disks[i].target, disks[i].path);
+        if (i < s.images.size() && s.images[i]) add_sizes(s, prefix, *s.images[i]);
+        if (backing)
+            for (const auto& path : disks[i].below) add_layer(disks[i].target, path);
+    }
+    s.params[place].value = static_cast<std::uint32_t>(number);
+}
+
 void add_blocks(Subject& s, const Question& question) {
+    if (!s.active) return add_defined_blocks(s, question.backing);
     const std::size_t place = s.params.size();
     s.put_count("block.count", 0);
     std::size_t number = 0;
@@ -251,14 +276,24 @@ constexpr Group groups[] = {
 
 // ---- asking ----
 
-Task<> look_at_images(std::shared_ptr<Subject> subject) {
-    for (const auto& disk : subject->document().devices.disks) {
-        if (disk.source.path.empty()) continue;
-        try {
-            subject->images[disk.source.path] = co_await subject->domain->hypervisor().driver().image_info(disk);
-        } catch (const rpc::Error&) {
-            // A guest that is off may have disks that are away.
-        }
+using Subjects = std::vector<std::shared_ptr<Subject>>;
+
+// All guests that are off in one go. Their disks may be away.
+Task<> look_at_images(drivers::Driver& driver, const Subjects& subjects) {
+    std::vector<drivers::ImagePlace> places;
+    std::vector<std::size_t> counts;
+    for (const auto& subject : subjects) {
+        const auto before = places.size();
+        if (!subject->active)
+            for (const auto& disk : defined_disks(*subject->domain)) places.push_back({disk.path, disk.qcow2});
+        counts.push_back(places.size() - before);
+    }
+    if (places.empty()) co_return;
+    auto infos = co_await driver.image_infos(std::move(places));
+    auto next = infos.begin();
+    for (std::size_t i = 0; i < subjects.size(); ++i) {
+        subjects[i]->images.assign(next, next + static_cast<std::ptrdiff_t>(counts[i]));
+        next += static_cast<std::ptrdiff_t>(counts[i]);
     }
 }
 
@@ -267,10 +302,7 @@ Task<> collect(std::shared_ptr<Subject> subject, std::shared_ptr<const Question>
     for (const auto& group : groups)
         if (question->groups & group.flag) wanted |= group.figures;
     const auto machine = subject->domain->shared_machine();
-    if (!machine) {
-        if (question->groups & api::domain_stats_block) co_await look_at_images(subject);
-        co_return;
-    }
+    if (!machine) co_return;
     if (question->groups & api::domain_stats_cpu_total) subject->cpu = co_await machine->cpu_time();
     if (question->groups & api::domain_stats_vcpu) subject->vcpus = co_await machine->vcpus();
     if (wanted) subject->figures = co_await machine->figures(wanted, question->patience);
@@ -284,6 +316,16 @@ Task<> collect_one(std::shared_ptr<Subject> subject, std::shared_ptr<const Quest
         // The guest ended meanwhile: what is there stands.
     }
     if (--*left == 0) done->set();
+}
+
+Task<> ask_machines(rpc::Executor executor, std::shared_ptr<const Question> question, const Subjects& subjects) {
+    auto left =
+        std::make_shared<std::size_t>(std::ranges::count_if(subjects, [](const auto& subject) { return subject->active; }));
+    auto done = std::make_shared<rpc::Signal>(executor);
+    for (const auto& subject : subjects)
+        if (subject->active) rpc::spawn(executor, "statistics", collect_one(subject, question, left, done));
+    // They keep to their patience themselves, except where the host's own disks do not answer.
+    if (*left > 0) co_await done->wait(question->patience + std::chrono::seconds(1));
 }
 
 bool matches(const Domain& domain, unsigned flags) {
@@ -306,8 +348,8 @@ bool matches(const Domain& domain, unsigned flags) {
     }
 }
 
-std::vector<std::shared_ptr<Subject>> subjects_of(Client& client, const remote::ConnectGetAllDomainStatsArgs& args) {
-    std::vector<std::shared_ptr<Subject>> subjects;
+Subjects subjects_of(Client& client, const remote::ConnectGetAllDomainStatsArgs& args) {
+    Subjects subjects;
     const auto add = [&](const DomainPtr& domain) {
         if (!domain || !matches(*domain, args.flags)) return;
         auto subject = std::make_shared<Subject>();
@@ -338,11 +380,8 @@ std::shared_ptr<const Question> question_of(const remote::ConnectGetAllDomainSta
 Task<remote::ConnectGetAllDomainStatsRet> all_stats(ClientPtr client, remote::ConnectGetAllDomainStatsArgs args) {
     const auto question = question_of(args);
     const auto subjects = subjects_of(*client, args);
-    auto left = std::make_shared<std::size_t>(subjects.size());
-    auto done = std::make_shared<rpc::Signal>(client->executor());
-    for (const auto& subject : subjects) rpc::spawn(client->executor(), "statistics", collect_one(subject, question, left, done));
-    // They keep to their patience themselves, except where the host's own disks do not answer.
-    if (*left > 0) co_await done->wait(question->patience + std::chrono::seconds(1));
+    co_await ask_machines(client->executor(), question, subjects);
+    if (question->groups & api::domain_stats_block) co_await look_at_images(client->hypervisor().driver(), subjects);
     remote::ConnectGetAllDomainStatsRet ret;
     for (const auto& subject : subjects) {
         for (const auto& group : groups)

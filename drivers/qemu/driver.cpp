@@ -66,6 +66,7 @@ class QemuDriver final : public Driver {
     Task<std::string> native_command_line(xml::Domain& domain) override;
     Task<std::vector<std::string>> messages(std::string domain) override;
     Task<BlockInfo> image_info(const xml::Disk& disk) override;
+    Task<std::vector<std::optional<BlockInfo>>> image_infos(std::vector<ImagePlace> images) override;
     StateFiles& state_files() override { return *state_files_; }
     AutostartRules autostart_rules() const override {
         const auto& settings = world_->settings;
@@ -257,11 +258,17 @@ Task<> QemuDriver::forget(std::shared_ptr<const xml::Domain> domain, std::option
 }
 
 Task<BlockInfo> QemuDriver::image_info(const xml::Disk& disk) {
-    const std::string path = disk.source.path;
-    const bool qcow2 = disk.driver.type == xml::StorageFormat::qcow2;
-    BlockInfo info;
-    co_await rpc::blocking([&] { info = read_image_info(path, qcow2); });
-    co_return info;
+    const ImagePlace image{disk.source.path, disk.driver.type == xml::StorageFormat::qcow2};
+    co_return co_await rpc::blocking_result([&image] { return read_image_info(image); });
+}
+
+Task<std::vector<std::optional<BlockInfo>>> QemuDriver::image_infos(std::vector<ImagePlace> images) {
+    std::vector<std::optional<BlockInfo>> infos;
+    infos.reserve(images.size());
+    co_await rpc::blocking([&] {
+        for (const auto& image : images) infos.push_back(look_at_image(image));
+    });
+    co_return infos;
 }
 
 Task<std::shared_ptr<Machine>> QemuDriver::launch(LaunchRequest request) {

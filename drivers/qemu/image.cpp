@@ -136,10 +136,10 @@ std::string relative_name(const std::vector<std::string>& chain) {
     return name;
 }
 
-BlockInfo read_image_info(const std::string& path, bool qcow2) {
-    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+std::optional<BlockInfo> look_at_image(const ImagePlace& image) {
+    const Fd file(::open(image.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat status{};
-    if (!file || ::fstat(file.get(), &status) < 0) rpc::fail_errno(errno, fmt::format("Cannot access storage file '{}'", path));
+    if (!file || ::fstat(file.get(), &status) < 0) return std::nullopt;
     BlockInfo info;
     if (S_ISBLK(status.st_mode)) {
         info.physical = static_cast<std::uint64_t>(std::max<off_t>(0, ::lseek(file.get(), 0, SEEK_END)));
@@ -149,9 +149,15 @@ BlockInfo read_image_info(const std::string& path, bool qcow2) {
         info.allocation = static_cast<std::uint64_t>(status.st_blocks) * 512;
     }
     info.capacity = info.physical;
-    if (const auto header = read_image_header(file.get(), qcow2 ? "qcow2" : "raw"); header.capacity > 0)
+    if (const auto header = read_image_header(file.get(), image.qcow2 ? "qcow2" : "raw"); header.capacity > 0)
         info.capacity = header.capacity;
     return info;
+}
+
+BlockInfo read_image_info(const ImagePlace& image) {
+    const auto info = look_at_image(image);
+    if (!info) rpc::fail_errno(errno, fmt::format("Cannot access storage file '{}'", image.path));
+    return *info;
 }
 
 } // namespace lodge::drivers::qemu

@@ -5,8 +5,10 @@
 
 namespace lodge::drivers::qemu {
 
-// Throws Code::system_error when it cannot be read.
-BlockInfo read_image_info(const std::string& path, bool qcow2);
+// Nothing (and errno) when it cannot be read.
+std::optional<BlockInfo> look_at_image(const ImagePlace& image);
+// Throws Code::system_error instead.
+BlockInfo read_image_info(const ImagePlace& image);
 
 // How QEMU gets at it: a volume whose path the daemon has filled in is a file, or a device where devices live.
 xml::SourceType reached_as(const xml::StorageSource& source);

@@ -194,9 +194,9 @@ TEST_CASE("an image's size and what is below it are read from its header") {
           lodge::xml::StorageFormat::qcow2);
     CHECK_THROWS_WITH(chain_of(folder.put("broken.qcow2", qcow2("absent", "raw"))),
                       Catch::Contains("Cannot access backing file"));
-    CHECK(read_image_info(top, true).capacity == 1 << 30);
-    CHECK(read_image_info(top, false).capacity == read_image_info(top, false).physical);
-    CHECK_THROWS_WITH(read_image_info(folder.path + "/absent", true), Catch::Contains("Cannot access storage file"));
+    CHECK(read_image_info({top, true}).capacity == 1 << 30);
+    CHECK(read_image_info({top, false}).capacity == read_image_info({top, false}).physical);
+    CHECK_THROWS_WITH(read_image_info({folder.path + "/absent", true}), Catch::Contains("Cannot access storage file"));
 }
 
 TEST_CASE("firmware descriptors: an administrator's go first") {

@@ -139,6 +139,19 @@ Task<> create_raw(VolumeRequest request) {
     });
 }
 
+// QEMU counts how often to hash a LUKS passphrase by the CPU time that a trial takes, and gives up where a busy host's clock shows
+// none: that is over with the next attempt.
+Task<> run_qemu_img(const Command& command) {
+    constexpr int attempts = 5;
+    for (int attempt = 1;; ++attempt) {
+        try {
+            co_return co_await run_tool(command);
+        } catch (const rpc::Error& error) {
+            if (attempt == attempts || error.detail().find("Unable to get accurate CPU usage") == std::string::npos) throw;
+        }
+    }
+}
+
 Task<> create_by_qemu_img(VolumeRequest request) {
     const auto& volume = request.volume;
     const SecretInMemory secret(qemu_img::needs_secret(volume) ? request.passphrase : Passphrase(), 10);
@@ -157,7 +170,7 @@ Task<> create_by_qemu_img(VolumeRequest request) {
     for (auto& command : commands) {
         secret.pass_to(command);
         source_secret.pass_to(command);
-        co_await run_tool(command);
+        co_await run_qemu_img(command);
     }
     co_await rpc::blocking([&] { settle_owner_of_new(path, volume.target.permissions); });
 }

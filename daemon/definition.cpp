@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <zstd.h>
 
 namespace lodge::daemon {
 
@@ -46,20 +47,42 @@ bool is_plain(std::string_view name) {
     });
 }
 
+// One context and buffer for each thread: to make them costs more than to compress a document.
+std::string pack(std::string_view text) {
+    struct Free {
+        void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+    };
+    thread_local const std::unique_ptr<ZSTD_CCtx, Free> context(ZSTD_createCCtx());
+    thread_local std::vector<char> packed;
+    packed.resize(std::max(packed.size(), ZSTD_compressBound(text.size())));
+    constexpr int level = -1; // the higher ones take longer and make documents hardly smaller
+    const auto size = ZSTD_compressCCtx(context.get(), packed.data(), packed.size(), text.data(), text.size(), level);
+    if (ZSTD_isError(size)) throw std::bad_alloc(); // the only way to fail into a buffer of that size
+    return {packed.data(), size};
+}
+
+std::string unpack(std::string_view packed) {
+    std::string text(ZSTD_getFrameContentSize(packed.data(), packed.size()), '\0');
+    const auto size = ZSTD_decompress(text.data(), text.size(), packed.data(), packed.size());
+    if (size != text.size()) rpc::fail(rpc::Code::internal_error, "a stored definition was damaged in memory");
+    return text;
+}
+
 } // namespace
 
 Definition::Definition(const xml::Domain& domain)
-    : text_(xml::format_domain(domain, {.live = false, .secret = true}))
+    : packed_(pack(xml::format_domain(domain, {.live = false, .secret = true})))
     , uuid_(domain.uuid)
-    , outline_(domain) {
-    text_.shrink_to_fit();
-}
+    , outline_(domain) {}
+
+std::string Definition::text() const { return packed_.empty() ? std::string() : unpack(packed_); }
 
 std::string Definition::to_file() const {
-    const std::string name(element_of(text_, "\n  <name>", "</name>\n"));
+    const std::string body = text();
+    const std::string name(element_of(body, "\n  <name>", "</name>\n"));
     std::string file = store::definition_header("virsh edit " + (is_plain(name) ? name : uuid_.text()));
-    file.insert(file.size() - comment_end.size(), "\n" + sum_line(text_));
-    return file + text_;
+    file.insert(file.size() - comment_end.size(), "\n" + sum_line(body));
+    return file + body;
 }
 
 Definition Definition::from_file(std::string_view file, const std::string& name) {
@@ -71,7 +94,7 @@ Definition Definition::from_file(std::string_view file, const std::string& name)
         return definition;
     const auto uuid = rpc::Uuid::parse(element_of(text, "\n  <uuid>", "</uuid>\n"));
     if (!uuid) return definition;
-    definition.text_ = text;
+    definition.packed_ = pack(text);
     definition.uuid_ = *uuid;
     return definition;
 }
@@ -81,7 +104,7 @@ std::shared_ptr<const xml::Domain> Definition::document() const {
     static std::array<std::shared_ptr<const xml::Domain>, 16> recent; // keeps the last few parsed
     static std::size_t next = 0;
     // Not make_shared: the weak pointer would keep the document's memory, which is far larger than its text.
-    std::shared_ptr<const xml::Domain> parsed(new xml::Domain(xml::parse_domain(text_, {})));
+    std::shared_ptr<const xml::Domain> parsed(new xml::Domain(xml::parse_domain(text(), {})));
     parsed_ = parsed;
     recent[next++ % recent.size()] = parsed;
     return parsed;

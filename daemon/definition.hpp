@@ -1,5 +1,5 @@
-// A stored document, kept as its text (a third of the memory of the parsed form) and parsed when somebody needs its parts. What
-// was parsed last stays parsed for a while, so a burst of calls on one domain parses once.
+// A stored document, kept as its compressed text (a twentieth of the memory of the parsed form) and parsed when somebody needs
+// its parts. What was parsed last stays parsed for a while, so a burst of calls on one domain parses once.
 #pragma once
 #include "rpc/uuid.hpp"
 #include <memory>
@@ -42,17 +42,17 @@ class Definition {
     // lodged or libvirt wrote it, or when it is not the definition of `name`: then it must be parsed and completed.
     static Definition from_file(std::string_view file, const std::string& name);
 
-    bool is_empty() const { return text_.empty(); }
+    bool is_empty() const { return packed_.empty(); }
     rpc::Uuid uuid() const { return uuid_; }
     // With secrets, inactive, in normal form: what the definition file holds.
-    const std::string& text() const { return text_; }
+    std::string text() const;
     std::shared_ptr<const xml::Domain> document() const;
     const Outline& outline() const; // parses once
     // A copy to change.
     xml::Domain copy() const;
 
   private:
-    std::string text_;
+    std::string packed_;
     rpc::Uuid uuid_;
     mutable std::optional<Outline> outline_;
     mutable std::weak_ptr<const xml::Domain> parsed_;

@@ -2,13 +2,13 @@
 // parsed by as many threads as there are processors. What may lack its defaults is completed when clients are served already:
 // that asks emulators, and one that does not answer must not keep the daemon from its clients.
 #include "daemon/domain.hpp"
+#include "daemon/footprint.hpp"
 #include "daemon/host.hpp"
 #include "daemon/store.hpp"
 #include "xml/domain/domain.hpp"
 #include <atomic>
 #include <deque>
 #include <filesystem>
-#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <thread>
 
@@ -81,6 +81,19 @@ Task<> complete_all(std::deque<Unfinished> unfinished) {
     }
 }
 
+// The first call for everybody's statistics would have to do it all at once.
+Task<> outline_all(std::vector<DomainPtr> domains) {
+    for (const auto& domain : domains) {
+        try {
+            if (!domain->definition().is_empty()) domain->definition().outline();
+        } catch (const rpc::Error&) {
+            // Who asks for this domain hears of it.
+        }
+        co_await rpc::sleep_for(std::chrono::nanoseconds(0));
+    }
+    shrink_footprint();
+}
+
 } // namespace
 
 Task<> Hypervisor::load_definitions() {
@@ -96,14 +109,16 @@ Task<> Hypervisor::load_definitions() {
             continue;
         }
         auto domain = std::make_shared<Domain>(*this, file.name, definition.uuid());
-        domain->load_definition(std::move(definition), autostart);
+        domain->load_definition(definition, autostart); // a copy: what the threads allocated lies between what they freed
         domains.add(domain);
         if (!as_written) {
             auto job = co_await domain->acquire("load");
             unfinished.push_back({std::move(domain), std::move(job)});
         }
     }
-    ::malloc_trim(0); // what parsing took is not needed again
+    std::vector<DomainPtr> loaded;
+    for (const auto& [name, domain] : domains.all()) loaded.push_back(domain);
+    rpc::spawn(host_.executor(), "outlines", outline_all(std::move(loaded)));
     if (!unfinished.empty()) rpc::spawn(host_.executor(), "completing definitions", complete_all(std::move(unfinished)));
 }
 

@@ -1,4 +1,5 @@
 // lodged: the daemon that keeps virtual machines.
+#include "daemon/footprint.hpp"
 #include "daemon/hooks.hpp"
 #include "daemon/host.hpp"
 #include "daemon/host_shutdown.hpp"
@@ -213,6 +214,7 @@ int run(const Options& options) {
             spdlog::info("lodged {} is ready", LODGE_VERSION);
             rpc::spawn(io.get_executor(), "autostart", autostart(host));
             rpc::spawn(io.get_executor(), "host shutdown", watch_for_host_shutdown(host));
+            shrink_footprint();
             if (options.timeout > 0) rpc::spawn(io.get_executor(), "idle watch", watch_idle(host, options.timeout, io));
         },
         [&](std::exception_ptr error) {

@@ -139,13 +139,14 @@ Task<> create_raw(VolumeRequest request) {
     });
 }
 
-// QEMU counts how often to hash a LUKS passphrase by the CPU time that a trial takes, and gives up where a busy host's clock shows
-// none: that is over with the next attempt.
+// QEMU counts how often to hash a LUKS passphrase by the CPU time that a trial takes, and gives up where a busy host's clock
+// shows none: that is over with the next attempt.
 Task<> run_qemu_img(const Command& command) {
     constexpr int attempts = 5;
     for (int attempt = 1;; ++attempt) {
         try {
-            co_return co_await run_tool(command);
+            co_await run_tool(command);
+            co_return;
         } catch (const rpc::Error& error) {
             if (attempt == attempts || error.detail().find("Unable to get accurate CPU usage") == std::string::npos) throw;
         }

@@ -3,6 +3,7 @@
 //   load raw SOCKET CLIENTS SECONDS     so many connections from one thread, one call at a time each, without libvirt's client
 //   load echo SOCKET                    a server that sends every frame back: the bare limit for the two above
 //   load define URI SECONDS FILE        defines the document in FILE again and again under changing names
+//   load stats URI TIMES                milliseconds that all statistics of all domains take, the median
 //   load subscribers SOCKET COUNT FILE  redefines the document in FILE; how long until the last of COUNT connections has heard of
 //   it
 #include <algorithm>
@@ -206,6 +207,21 @@ void libvirt(const char* uri, double seconds) {
     virConnectClose(connection);
 }
 
+void stats(const char* uri, std::size_t times) {
+    virConnectPtr connection = connect(uri);
+    std::vector<double> took;
+    while (took.size() < times) {
+        const auto begin = Clock::now();
+        virDomainStatsRecordPtr* records = nullptr;
+        if (virConnectGetAllDomainStats(connection, 0, &records, 0) < 0) throw std::runtime_error(virGetLastErrorMessage());
+        took.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+        virDomainStatsRecordListFree(records);
+    }
+    std::ranges::sort(took);
+    std::printf("%.2f\n", took[took.size() / 2]);
+    virConnectClose(connection);
+}
+
 void define(const char* uri, double seconds, const char* path) {
     std::ifstream file(path);
     std::stringstream text;
@@ -243,9 +259,11 @@ int main(int argc, char** argv) {
             subscribers(argv[2], std::stoi(argv[3]), argv[4]);
         else if (what == "define" && argc == 5)
             define(argv[2], std::stod(argv[3]), argv[4]);
+        else if (what == "stats" && argc == 4)
+            stats(argv[2], std::stoul(argv[3]));
         else
             throw std::runtime_error("load libvirt URI SECONDS | raw SOCKET CLIENTS SECONDS | echo SOCKET | define URI SECONDS "
-                                     "FILE | subscribers SOCKET COUNT FILE");
+                                     "FILE | stats URI TIMES | subscribers SOCKET COUNT FILE");
     } catch (const std::exception& error) {
         std::fprintf(stderr, "load: %s\n", error.what());
         return 1;

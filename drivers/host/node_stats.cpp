@@ -115,7 +115,7 @@ std::optional<std::uint64_t> host_free_pages(unsigned size_kib, int cell, const 
 }
 
 static void write_number(const std::string& path, std::uint64_t value) {
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    const int fd = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
     const std::string text = std::to_string(value);
     const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
     const int error = errno;

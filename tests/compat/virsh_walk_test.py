@@ -91,7 +91,6 @@ DIFFERENT = {
     "~ dommemstat guest": "lodged gives the figures in another order, and none of huge pages",
     "dumpxml spare --migratable": "lodged leaves in what every release adds by itself",
     "dumpxml guest --xpath //devices/disk": "the end of a backing chain, and the format of an empty drive",
-    "backup-begin spare": "another word for a domain that does not run",
     "guest-agent-timeout spare": "lodged keeps the time limit with a running guest only",
     "guest-agent-timeout guest --timeout 5": "lodged keeps the time limit with a running guest only",
     "schedinfo guest": "figures of I/O threads that the guest does not have",

@@ -224,6 +224,31 @@ class Names(world.Case):
         self.assertIn(address, wait_for(lambda: run("getent", "hosts", "called", check=False).out, 20, "the guest's name"))
 
 
+class VirtManager(world.Case):
+    """The desktop itself, on a display that nobody sees."""
+
+    @needs("virt-manager", "Xvfb", "dbus-run-session")
+    def test_shows_a_guest_and_its_screen(self):
+        virsh("create", document(world.bare_xml("shown", devices="<graphics type='vnc' port='-1'/><video><model type='vga'/></video>")))
+        self.addCleanup(virsh, "destroy", "shown", check=False)
+        home, log = "/run/tmp/desktop", "/run/tmp/virt-manager.log"
+        os.makedirs(home, mode=0o700, exist_ok=True)
+        env = {**os.environ, "DISPLAY": ":77", "HOME": home, "XDG_RUNTIME_DIR": home, "GDK_BACKEND": "x11", "NO_AT_BRIDGE": "1"}
+        command = ["dbus-run-session", "--", "virt-manager", "--no-fork", "--debug", "--connect", world.URI, "--show-domain-console", "shown"]
+
+        def said():
+            with open(log, errors="replace") as file:
+                return file.read()
+
+        with program("Xvfb", ":77", "-screen", "0", "1024x768x24", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+            wait_for(lambda: os.path.exists("/tmp/.X11-unix/X77"), 20, "a display")
+            with open(log, "w") as file, program(*command, env=env, stdout=file, stderr=file):
+                wait_for(lambda: "Viewer connected" in said(), 60, "the guest's screen in virt-manager")
+                virsh("suspend", "shown")
+                wait_for(lambda: "domain lifecycle event: domain=shown" in said(), 20, "news of the guest in virt-manager")
+        self.assertNotIn("Traceback", said())
+
+
 class VirtManagerTools(world.Case):
     @needs("virt-clone", "virt-xml")
     def test_clone_and_edit(self):

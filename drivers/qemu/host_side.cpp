@@ -190,6 +190,19 @@ std::vector<OwnedPath> paths_to_own(const xml::Disk& disk) {
     return paths;
 }
 
+std::vector<OwnedPath> paths_to_own(const xml::CharSource& source) {
+    const auto& end = source.first();
+    if (end.path.empty()) return {};
+    switch (source.type) {
+    case xml::CharType::dev: return {{end.path}};
+    case xml::CharType::pipe: return {{end.path}, {end.path + ".in"}, {end.path + ".out"}};
+    // Somebody listens there already; where QEMU is to listen it makes the socket itself.
+    case xml::CharType::unix_:
+        return end.mode == xml::CharMode::bind ? std::vector<OwnedPath>{} : std::vector<OwnedPath>{{end.path}};
+    default: return {};
+    }
+}
+
 std::vector<OwnedPath> paths_to_own(const xml::Domain& domain, const std::map<std::string, std::string>& generics) {
     std::vector<OwnedPath> paths;
     const auto add = [&](const std::string& path, bool restore = true) {
@@ -205,9 +218,20 @@ std::vector<OwnedPath> paths_to_own(const xml::Domain& domain, const std::map<st
     add(domain.os.initrd);
     add(domain.os.dtb);
     add(domain.os.nvram_path());
-    for (const auto& serial : domain.devices.serials)
-        if (serial.source.type == xml::CharType::dev || serial.source.type == xml::CharType::pipe)
-            add(serial.source.first().path);
+    const auto add_ends = [&](const auto& devices) {
+        for (const auto& device : devices)
+            for (auto& path : paths_to_own(device.source)) paths.push_back(std::move(path));
+    };
+    add_ends(domain.devices.serials);
+    add_ends(domain.devices.parallels);
+    add_ends(domain.devices.consoles);
+    add_ends(domain.devices.channels);
+    add_ends(domain.devices.redirdevs);
+    add_ends(domain.devices.smartcards);
+    add_ends(domain.devices.rngs);
+    for (const auto& input : domain.devices.inputs) add(input.source.evdev);
+    for (const auto& memory : domain.devices.memories) add(memory.path);
+    for (const auto& tpm : domain.devices.tpms) add(tpm.device);
     return paths;
 }
 

@@ -38,11 +38,12 @@ std::map<std::string, std::string> scsi_generics(const xml::Domain& domain);
 // Sockets of channels that have none in the document.
 void fill_channel_paths(xml::Domain& domain, const BuildContext& context);
 void fill_channel_path(xml::Channel& channel, const xml::Domain& domain, const BuildContext& context);
-// Images, kernels and variables that QEMU's user has to own while the guest runs.
+// Images, kernels, variables, devices and other programs' sockets that QEMU's user has to own while the guest runs.
 std::vector<OwnedPath> paths_to_own(const xml::Domain& domain, const std::map<std::string, std::string>& generics);
+std::vector<OwnedPath> paths_to_own(const xml::Disk& disk);
+std::vector<OwnedPath> paths_to_own(const xml::CharSource& source);
 // QEMU touches all of the guest's memory before it answers.
 bool needs_memory_at_once(const xml::Domain& domain);
-std::vector<OwnedPath> paths_to_own(const xml::Disk& disk);
 // Devices passed through pin all of the guest's memory.
 bool needs_locked_memory(const xml::Domain& domain);
 

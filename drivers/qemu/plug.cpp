@@ -203,6 +203,7 @@ Task<std::string> Plug::pass_file(int fd, std::string opaque) {
 }
 
 Task<> Plug::add_chardev(CharSource& source, std::string alias, std::string kind) {
+    co_await own(paths_to_own(source));
     co_await rpc::blocking([&] { host_.open_chardev(source, alias, made_); });
     const std::string id = "char" + alias;
     const auto fds = host_.named_fds();

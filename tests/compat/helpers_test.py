@@ -4,6 +4,7 @@ failed."""
 
 import os
 import re
+import socket
 import subprocess
 import unittest
 
@@ -175,6 +176,20 @@ class Helpers(world.Case):
         os.chmod("/var/lib/world/private", 0o711)
         virsh("start", "shut-out")
         self.assertIn("did not fail", world.run("lodge", "-c", world.URI, "why", "shut-out").out)
+
+    def test_a_socket_of_somebody_else_is_qemus_while_it_runs(self):
+        path = "/var/lib/world/ours.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            self.addCleanup(os.unlink, path)
+            os.chmod(path, 0o660)
+            listener.listen(1)
+            self.create(bare_xml("talks", devices=f"<serial type='unix'><source mode='connect' path='{path}'/></serial>"))
+            listener.settimeout(10)
+            listener.accept()[0].close()
+            self.assertNotEqual(os.stat(path).st_uid, 0)
+            virsh("destroy", "talks")
+            self.assertEqual(os.stat(path).st_uid, 0)
 
     def test_an_encrypted_disk_opens_with_its_secret_and_nobody_reads_it(self):
         image, word = f"{world.IMAGES}/sealed.luks", "open sesame"

@@ -47,12 +47,13 @@ bool is_plain(std::string_view name) {
     });
 }
 
+template<auto function> struct Free {
+    template<class T> void operator()(T* object) const { function(object); }
+};
+
 // One context and buffer for each thread: to make them costs more than to compress a document.
 std::string pack(std::string_view text) {
-    struct Free {
-        void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
-    };
-    thread_local const std::unique_ptr<ZSTD_CCtx, Free> context(ZSTD_createCCtx());
+    thread_local const std::unique_ptr<ZSTD_CCtx, Free<ZSTD_freeCCtx>> context(ZSTD_createCCtx());
     thread_local std::vector<char> packed;
     packed.resize(std::max(packed.size(), ZSTD_compressBound(text.size())));
     constexpr int level = -1; // the higher ones take longer and make documents hardly smaller
@@ -63,7 +64,8 @@ std::string pack(std::string_view text) {
 
 std::string unpack(std::string_view packed) {
     std::string text(ZSTD_getFrameContentSize(packed.data(), packed.size()), '\0');
-    const auto size = ZSTD_decompress(text.data(), text.size(), packed.data(), packed.size());
+    thread_local const std::unique_ptr<ZSTD_DCtx, Free<ZSTD_freeDCtx>> context(ZSTD_createDCtx());
+    const auto size = ZSTD_decompressDCtx(context.get(), text.data(), text.size(), packed.data(), packed.size());
     if (size != text.size()) rpc::fail(rpc::Code::internal_error, "a stored definition was damaged in memory");
     return text;
 }

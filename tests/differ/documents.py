@@ -229,7 +229,7 @@ class Maker:
 
     def drop_controllers(self, root):
         for chain, node in self.places(root):
-            if node.tag == "controller" and chain[-1].tag == "devices":
+            if node.tag == "controller" and chain and chain[-1].tag == "devices":
                 chain[-1].remove(node)
 
     def combine(self, root):

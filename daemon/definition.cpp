@@ -106,7 +106,7 @@ std::shared_ptr<const xml::Domain> Definition::document() const {
     static std::array<std::shared_ptr<const xml::Domain>, 16> recent; // keeps the last few parsed
     static std::size_t next = 0;
     // Not make_shared: the weak pointer would keep the document's memory, which is far larger than its text.
-    std::shared_ptr<const xml::Domain> parsed(new xml::Domain(xml::parse_domain(text(), {})));
+    std::shared_ptr<const xml::Domain> parsed(new xml::Domain(xml::parse_domain(text(), {.checked = true})));
     parsed_ = parsed;
     recent[next++ % recent.size()] = parsed;
     return parsed;

@@ -5,7 +5,6 @@
 #include "daemon/devices.hpp"
 #include "daemon/nics.hpp"
 #include "daemon/volume_disks.hpp"
-#include "xml/domain/check.hpp"
 
 namespace lodge::daemon {
 
@@ -121,7 +120,6 @@ Task<> plug_device(DomainPtr domain, xml::Device device) {
         domain->keep_status();
         co_return;
     }
-    xml::check_domain(*document);
     const Plan plan = co_await complete_plan(domain, document, at);
     check_attachable(device, Reach::live);
     for (const auto controller : missing_controllers(domain->live(), plan)) co_await plug_one(domain, plan.document, controller);

@@ -44,7 +44,7 @@ TEST_CASE("a device is found by what libvirt goes by") {
     CHECK(found("<disk><target dev='vda'/></disk>"));
     CHECK(found("<disk><target dev='/a.img'/></disk>"));
     CHECK_FALSE(found("<disk><target dev='vdb'/></disk>"));
-    const auto second = found("<interface type='bridge'><mac address='52:54:00:00:00:02'/></interface>");
+    const auto second = found("<interface type='bridge'><mac address='52:54:00:00:00:02'/><source bridge='br0'/></interface>");
     REQUIRE(second);
     CHECK(second->place == 1);
     CHECK(found("<rng model='virtio'><backend model='random'/></rng>"));

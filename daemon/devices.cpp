@@ -1,6 +1,5 @@
 #include "daemon/devices.hpp"
 #include "daemon/device_rules.hpp"
-#include "xml/domain/check.hpp"
 
 namespace lodge::daemon {
 
@@ -29,7 +28,6 @@ Task<std::optional<xml::Domain>> with_added(DomainPtr domain, xml::Device device
     check_new_device(document, device);
     check_attach(document, device, Reach::config);
     add_device(document, device);
-    xml::check_domain(document);
     co_await domain->hypervisor().driver().complete(document);
     // What is wrong with a device comes before that it cannot be attached at all.
     check_attachable(device, Reach::config);
@@ -49,7 +47,6 @@ Task<std::optional<xml::Domain>> with_changed(DomainPtr domain, xml::Device devi
     const auto at = find_to_update(document, device, Reach::config);
     check_changed_device(document, device, xml::device_at(document.devices, at), Reach::config);
     xml::replace_device(document.devices, at, std::move(device));
-    xml::check_domain(document);
     co_await domain->hypervisor().driver().complete(document);
     co_return document;
 }

@@ -53,7 +53,7 @@ void put_text(Params& out, std::string name, const std::optional<std::string>& v
 std::string disk_at(const xml::Domain& domain, const json& address) {
     const auto at = address.is_object() ? address.find("pci-controller") : address.end();
     if (at == address.end() || !at->is_object()) return {};
-    const xml::PciAddress wanted{whole(*at, "domain"), whole(*at, "bus"), whole(*at, "slot"), whole(*at, "function"), {}};
+    const xml::PciAddress wanted{whole(*at, "domain"), whole(*at, "bus"), whole(*at, "slot"), whole(*at, "function"), {}, {}};
     const auto stands_there = [&](const xml::DeviceInfo& info) {
         return info.address && info.address->type == xml::AddressType::pci && info.address->pci.same_place(wanted);
     };

@@ -45,6 +45,7 @@ enum class Mark : unsigned {
     octal = 4096,
     wraps = 8192,    // "-1" stands for the greatest unsigned number
     natural = 16384, // no more than the greatest int
+    joined = 32768,  // several elements of that name are read as one
 };
 constexpr Mark operator|(Mark a, Mark b) { return static_cast<Mark>(static_cast<unsigned>(a) | static_cast<unsigned>(b)); }
 constexpr bool has(Mark set, Mark one) { return (static_cast<unsigned>(set) & static_cast<unsigned>(one)) != 0; }
@@ -104,6 +105,16 @@ struct KindOps {
 
 class Doc;
 
+// What is to be done inside something; lives no longer than the call that it is handed to.
+struct Body {
+    void* function;
+    void (*call)(void*);
+    template<class F> explicit Body(F& f)
+        : function(&f)
+        , call([](void* body) { (*static_cast<F*>(body))(); }) {}
+    void operator()() const { call(function); }
+};
+
 // A struct that may be absent (optional, unique_ptr) or is always there.
 struct SlotOps {
     bool always; // a plain struct: its element is written when anything stands in it
@@ -158,12 +169,7 @@ class Doc {
     // are the names.
     template<class T> void choices(std::vector<T>& values, Mark marks = Mark::none);
     // <element> around what `body` describes, into the same struct; not written when empty.
-    template<class F> void group(const char* element, F body, Mark marks = Mark::none) {
-        if (enter(element, marks)) {
-            body();
-            leave();
-        }
-    }
+    template<class F> void group(const char* element, F body, Mark marks = Mark::none) { on_group(element, Body(body), marks); }
     // A subtree kept as text (metadata), the element itself included, printed as libxml2 does from column 0. Empty: absent.
     void raw(const char* element, std::string& subtree, Mark marks = Mark::none) { on_raw(element, subtree, marks); }
 
@@ -174,6 +180,13 @@ class Doc {
         body();
         end_only(code, text);
     }
+
+    // Of several broken parts of the current element, told is the one whose path stands first here, not the one described first;
+    // parts that are not named come last. Paths lead down from the element: "os/type", "@type", "devices/disk". To be said before
+    // the parts are described; the names must outlive the reading.
+    virtual void read_in_order(std::span<const std::string_view>) {}
+    // Runs `body` once what it looks at has been read; what it refuses is that part's fault, see read_in_order().
+    template<class F> void check(const char* part, F body) { on_check(part, Body(body)); }
 
     // Asks whether a part applies; visitors that need every name (Outline) always get true.
     virtual bool when(bool applies) { return applies; }
@@ -192,6 +205,12 @@ class Doc {
     virtual void on_list(const char* element, List list, Mark marks) = 0;
     virtual void on_choices(List list, const KindOps& kinds, Mark marks) = 0;
     virtual void on_raw(const char* element, std::string& subtree, Mark marks) = 0;
+    virtual void on_group(const char* element, Body body, Mark marks) {
+        if (!enter(element, marks)) return;
+        body();
+        leave();
+    }
+    virtual void on_check(const char*, Body) {}
     virtual bool enter(const char* element, Mark marks) = 0;
     virtual void leave() = 0;
     virtual void begin_only() {}
@@ -204,6 +223,7 @@ struct ReadOptions {
     bool live = false;     // keep Mark::live facts (status files, redefinition of running objects)
     bool private_ = false; // keep Mark::private_ facts (status files)
     bool recorded = false; // keep Mark::recorded facts (redefinitions)
+    bool checked = false;  // what it says has been checked before: only spelling counts
     From from = From::xml; // error domain of what is wrong in the document
     std::string where{};   // "/etc/libvirt/qemu/x.xml": named in errors; empty: "(domain_definition)" or what the root says
 };

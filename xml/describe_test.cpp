@@ -267,4 +267,63 @@ TEST_CASE("the outline names every path once") {
     CHECK(has("sample/qemu:commandline/qemu:arg/@value"));
 }
 
+// ---- which of several mistakes is told ----
+
+namespace {
+
+struct Plan {
+    unsigned first = 0, second = 0;
+    std::vector<Target> targets;
+    std::vector<unsigned> numbers;
+};
+constexpr std::string_view plan_order[] = {"@second", "parts/target", "@first"};
+void describe(Doc& doc, Plan& plan) {
+    doc.read_in_order(plan_order);
+    doc.attribute("first", plan.first);
+    doc.attribute("second", plan.second);
+    doc.group(
+        "parts",
+        [&] {
+            doc.list("number", plan.numbers);
+            doc.list("target", plan.targets);
+        },
+        Mark::joined);
+    doc.check("parts/target", [&] {
+        if (plan.targets.size() > 2) rpc::fail(From::domain, Code::config_unsupported, "too many");
+    });
+}
+
+std::string told(std::string_view text, ReadOptions options = {}) {
+    try {
+        parse<Plan>(text, "plan", options);
+    } catch (const rpc::Error& error) {
+        return error.detail();
+    }
+    return "nothing";
+}
+
+} // namespace
+
+TEST_CASE("the mistake that is told is the first in the order of reading") {
+    const auto tells = [](std::string_view text, std::string_view part) { return told(text).find(part) != std::string::npos; };
+    CHECK(tells("<plan first='x' second='y'/>", "'second'"));
+    CHECK(tells("<plan first='x'><parts><target/></parts></plan>", "'dev'"));
+    CHECK(tells("<plan first='x'><parts><number>z</number></parts></plan>", "'first'")); // others come last
+    CHECK(tells("<plan>\n<parts>\n<target/><target dev='a' rate='z'/></parts></plan>", "'dev' in element 'target' (line 3)"));
+    CHECK(told("<plan first='x'><parts><target dev='a'/><target dev='b'/><target dev='c'/></parts></plan>") == "too many");
+    CHECK(told("<plan first='1' second='2'/>") == "nothing");
+}
+
+TEST_CASE("what has been checked before is not checked again") {
+    constexpr std::string_view three = "<plan><parts><target dev='a'/><target dev='b'/><target dev='c'/></parts></plan>";
+    CHECK(told(three) == "too many");
+    CHECK(told(three, {.checked = true}) == "nothing");
+}
+
+TEST_CASE("joined elements are read as one") {
+    const auto plan = parse<Plan>("<plan><parts><target dev='a'/></parts><parts><target dev='b'/></parts></plan>", "plan");
+    REQUIRE(plan.targets.size() == 2);
+    CHECK(plan.targets.back().dev == "b");
+}
+
 } // namespace lodge::xml

@@ -200,6 +200,9 @@ struct NetworkRoute {
     unsigned prefix_length() const;
 };
 
+// `name` says whose it is.
+void check_route(const std::string& name, const NetworkRoute& route); // network_check.cpp
+
 struct PortOptions {
     std::optional<YesNo> isolated;
 };

@@ -213,8 +213,7 @@ static void check_ip(const Network& network, NetworkIp& ip) {
     if (ip.dhcp->ranges.empty() && ip.dhcp->hosts.empty() && !bootp) ip.dhcp.reset();
 }
 
-static void check_route(const Network& network, const NetworkRoute& route) {
-    const auto& name = network.name;
+void check_route(const std::string& name, const NetworkRoute& route) {
     const auto &address = route.address.text(), &gateway = route.gateway.text();
     if (route.address.empty()) refuse("{}: Missing required address attribute in route definition", name);
     if (route.gateway.empty()) refuse("{}: Missing required gateway attribute in route definition", name);
@@ -250,12 +249,15 @@ static void check_route(const Network& network, const NetworkRoute& route) {
     if (!route.netmask.empty() ? !route.netmask.as_netmask() || route.address.network(route.prefix_length()) != route.address
                                : route.address.network(route.prefix_length()) != route.address)
         refuse("{}: Address '{}' in route definition is not a network address", name, address);
+}
 
+static void check_reachable(const Network& network, const NetworkRoute& route) {
     const bool reachable = std::ranges::any_of(network.ips, [&](const NetworkIp& ip) {
         return ip.is_v6() == route.gateway.is_v6() &&
                ip.address.network(ip.prefix_length()) == route.gateway.network(ip.prefix_length());
     });
-    if (!reachable) unsupported("unreachable static route gateway '{}' specified for network '{}'", gateway, name);
+    if (!reachable)
+        unsupported("unreachable static route gateway '{}' specified for network '{}'", route.gateway.text(), network.name);
 }
 
 // ---- forwarding ----
@@ -364,7 +366,7 @@ void check_port_group(PortGroup& group) {
     if (group.name.empty()) refuse("Missing required name attribute in portgroup");
     if (group.vlan) complete_vlan(*group.vlan);
     if (group.virtual_port) check_virtual_port(*group.virtual_port, false);
-    if (group.bandwidth) check_bandwidth(*group.bandwidth);
+    if (group.bandwidth) refuse_class_id(*group.bandwidth), check_bandwidth(*group.bandwidth);
     if (group.bandwidth && group.bandwidth->inbound && group.bandwidth->inbound->floor)
         rpc::fail(Code::config_unsupported, "floor attribute is not supported for this config");
 }
@@ -407,7 +409,7 @@ void normalize_network(Network& network) {
         refuse("Invalid multicast bridge mac address '{}' in network '{}'", network.mac->address->text(), network.name);
     if (network.mtu && !network.mtu->size) network.mtu.reset();
     if (network.dns) check_dns(network);
-    if (network.bandwidth) check_bandwidth(*network.bandwidth);
+    if (network.bandwidth) refuse_class_id(*network.bandwidth), check_bandwidth(*network.bandwidth);
     if (network.bandwidth && network.bandwidth->inbound && network.bandwidth->inbound->floor)
         rpc::fail(Code::config_unsupported, "floor attribute is not supported for this config");
     if (network.bandwidth && !network.bandwidth->inbound && !network.bandwidth->outbound) network.bandwidth.reset();
@@ -420,7 +422,7 @@ void normalize_network(Network& network) {
         check_port_group(group);
     }
     for (auto& ip : network.ips) check_ip(network, ip);
-    for (const auto& route : network.routes) check_route(network, route);
+    for (const auto& route : network.routes) check_route(network.name, route), check_reachable(network, route);
     if (network.forward) check_forward(network);
     check_mode(network, given);
     normalize_bridge(network);

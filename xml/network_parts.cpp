@@ -40,16 +40,25 @@ void describe(Doc& doc, BandwidthRate& rate) {
     doc.attribute("burst", rate.burst);
 }
 void describe(Doc& doc, Bandwidth& bandwidth) {
-    doc.child("inbound", bandwidth.inbound);
-    doc.child("outbound", bandwidth.outbound);
+    doc.attribute("classID", bandwidth.class_id);
+    doc.child("inbound", bandwidth.inbound, Mark::single);
+    doc.child("outbound", bandwidth.outbound, Mark::single);
 }
 
 void check_bandwidth(const Bandwidth& bandwidth) {
-    for (const auto* rate : {&bandwidth.inbound, &bandwidth.outbound})
-        if (*rate && !(*rate)->average && !(*rate)->floor)
-            rpc::fail(Code::xml_detail, "Missing mandatory average or floor attributes");
+    for (const auto* rate : {&bandwidth.inbound, &bandwidth.outbound}) {
+        if (!*rate || (*rate)->average) continue;
+        if (!(*rate)->floor) rpc::fail(Code::xml_detail, "Missing mandatory average or floor attributes");
+        if ((*rate)->peak || (*rate)->burst)
+            rpc::fail(Code::config_unsupported, "'peak' and 'burst' require 'average' attribute");
+    }
     if (bandwidth.outbound && bandwidth.outbound->floor)
         rpc::fail(Code::config_unsupported, "'floor' attribute allowed only in <inbound> element");
+}
+
+void refuse_class_id(const Bandwidth& bandwidth) {
+    if (!bandwidth.class_id.empty())
+        rpc::fail(Code::xml_detail, "classID attribute not supported on <bandwidth> in this usage context");
 }
 
 void describe(Doc& doc, VirtualPortParameters& parameters) {

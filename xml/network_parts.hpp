@@ -36,10 +36,12 @@ struct BandwidthRate {
 };
 struct Bandwidth {
     std::optional<BandwidthRate> inbound, outbound;
+    std::string class_id; // only of a port
 };
 void describe(Doc& doc, BandwidthRate& rate);
 void describe(Doc& doc, Bandwidth& bandwidth);
 void check_bandwidth(const Bandwidth& bandwidth);
+void refuse_class_id(const Bandwidth& bandwidth);
 
 struct VirtualPortParameters {
     std::optional<unsigned> manager_id, type_id, type_id_version;

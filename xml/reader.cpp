@@ -18,33 +18,31 @@ class Reader : public Doc {
 
     bool reading() const override { return true; }
     bool live() const override { return options_.live; }
-    pugi::xml_node current() const { return node_; }
+
+    void read_in_order(std::span<const std::string_view> parts) override { orders_.push_back({node_, parts, {}}); }
+
+    void read_whole(Slot into) {
+        judge("", "", [&] { into.ops->describe(*this, into.ops->emplace(into.slot)); });
+    }
     [[noreturn]] void refuse(Code code, const std::string& text) override { rpc::fail(options_.from, code, "{}", text); }
+    // Where what was refused stands; null: its text says enough.
+    pugi::xml_node place() const { return place_.value_or(pugi::xml_node()); }
 
   protected:
     void on_attribute(const char* name, Scalar value, Mark marks) override {
-        if (is_skipped(marks)) return;
-        const auto attribute = node_.attribute(name);
-        if (attribute) {
-            if (!value.ops->parse(value.value, attribute.value(), marks)) refuse_attribute(name, attribute.value(), value, marks);
-            if (has(marks, Mark::positive) && is_zero(value))
-                rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute '{}' in element '{}': Zero is not permitted",
-                          name, node_.name());
-        } else if (has(marks, Mark::required)) {
-            refuse_in_own_words(RefusalKind::missing, std::string("/@") + name, "");
-            rpc::fail(From::xml, Code::xml_error, "Missing required attribute '{}' in element '{}'", name, node_.name());
-        }
+        if (!is_skipped(marks)) judge("@", name, [&] { read_attribute(name, value, marks); });
     }
 
     void on_text(Scalar value, Mark marks) override {
-        if (is_skipped(marks)) return;
-        read_text(value, marks);
+        if (!is_skipped(marks)) judge("", "text()", [&] { read_text(value, marks); });
     }
 
     void on_text_child(const char* element, Scalar value, Mark marks) override {
-        if (!go_down(element, marks)) return;
-        read_text(value, marks);
-        go_up();
+        judge("", element, [&] {
+            if (!enter(element, marks)) return;
+            read_text(value, marks);
+            leave();
+        });
     }
 
     void on_flag(const char* element, bool& value, Mark marks) override {
@@ -53,24 +51,14 @@ class Reader : public Doc {
     }
 
     void on_child(const char* element, Slot slot, Mark marks) override {
-        if (!go_down(element, marks)) return;
-        slot.ops->describe(*this, slot.ops->emplace(slot.slot));
-        go_up();
+        judge("", element, [&] {
+            if (enter(element, marks)) describe_here([&] { slot.ops->describe(*this, slot.ops->emplace(slot.slot)); });
+        });
     }
 
     void on_list(const char* element, List list, Mark marks) override {
         note(element);
-        if (is_skipped(marks)) return;
-        if (has(marks, Mark::required) && !first_named(node_, element)) refuse_missing_element(element);
-        for (auto child = first_named(node_, element); child; child = next_named(child, element)) {
-            void* item = list.ops->append(list.list);
-            node_ = child;
-            if (list.ops->describe)
-                list.ops->describe(*this, item);
-            else
-                read_text({item, list.ops->item_ops()}, Mark::none);
-            go_up();
-        }
+        if (!is_skipped(marks)) judge("", element, [&] { read_list(element, list, marks); });
     }
 
     void on_choices(List list, const KindOps& kinds, Mark marks) override {
@@ -83,20 +71,40 @@ class Reader : public Doc {
             void* item = list.ops->append(list.list);
             kinds.set(item, static_cast<std::size_t>(found - names.begin()));
             node_ = child;
-            list.ops->describe(*this, item);
-            go_up();
+            describe_here([&] { list.ops->describe(*this, item); });
         }
     }
 
     void on_raw(const char* element, std::string& subtree, Mark marks) override {
-        if (!go_down(element, marks)) return;
+        if (!enter(element, marks)) return;
         subtree.clear();
         append_subtree(subtree, node_, 0);
-        go_up();
+        leave();
     }
 
-    bool enter(const char* element, Mark marks) override { return go_down(element, marks); }
-    void leave() override { go_up(); }
+    void on_group(const char* element, Body body, Mark marks) override {
+        judge("", element, [&] {
+            if (enter(element, marks)) describe_here(body);
+        });
+    }
+    void on_check(const char* part, Body body) override {
+        if (!options_.checked) judge("", part, body, Told::alone);
+    }
+
+    bool enter(const char* element, Mark marks) override {
+        note(element);
+        if (is_skipped(marks)) return false;
+        const auto child = first_named(node_, element);
+        if (child && has(marks, Mark::single) && next_named(child, element)) {
+            refuse_in_own_words(RefusalKind::repeated, std::string("/") + element, "");
+            rpc::fail(From::xml, Code::xml_error, "Element '{}' may be given only once in element '{}'", element, node_.name());
+        }
+        if (child && has(marks, Mark::joined)) join(child);
+        if (child) return node_ = child, true;
+        if (has(marks, Mark::required)) refuse_missing_element(element);
+        return false;
+    }
+    void leave() override { node_ = node_.parent(); }
 
     void begin_only() override { closed_.push_back({node_, {}}); }
     void end_only(Code code, const char* text) override {
@@ -114,6 +122,85 @@ class Reader : public Doc {
         std::vector<std::string_view> names;
     };
 
+    // What stopped the reading of a part.
+    struct Refused {
+        rpc::Error error;
+        pugi::xml_node place;
+    };
+    // An element whose parts are read in an order of their own, and what was refused in the earliest of them so far.
+    struct Order {
+        pugi::xml_node node;
+        std::span<const std::string_view> parts;
+        std::optional<Refused> first;
+        std::size_t rank = 0;
+    };
+    enum class Told { with_place, alone };
+
+    // Reads a part of the current element. When it is refused, the reading goes on behind it if an element above has an order
+    // in which the part stands: an earlier one may be broken as well.
+    template<class F> void judge(const char* prefix, const char* part, F&& work, Told told = Told::with_place) {
+        const auto here = node_;
+        const auto orders = orders_.size(), closed = closed_.size();
+        try {
+            work();
+            tell_first(orders);
+        } catch (const rpc::Error& error) {
+            auto refused =
+                take_first(orders).value_or(Refused{error, place_.value_or(told == Told::alone ? pugi::xml_node() : node_)});
+            closed_.resize(closed);
+            node_ = here;
+            place_.reset();
+            if (put_aside(std::string(prefix) + part, refused)) return;
+            place_ = refused.place;
+            throw refused.error;
+        }
+    }
+
+    // Describes the current element and goes back up; the orders given in it are over then.
+    template<class F> void describe_here(F&& describe) {
+        const auto orders = orders_.size();
+        describe();
+        tell_first(orders);
+        leave();
+    }
+
+    // The first of its name gets what the others have; attributes only where it has none.
+    static void join(pugi::xml_node first) {
+        while (auto other = next_named(first, first.name())) {
+            for (const auto attribute : other.attributes())
+                if (!first.attribute(attribute.name())) first.append_copy(attribute);
+            while (const auto child = other.first_child()) first.append_move(child);
+            first.parent().remove_child(other);
+        }
+    }
+
+    std::optional<Refused> take_first(std::size_t from) {
+        std::optional<Refused> first;
+        for (auto order = orders_.begin() + static_cast<std::ptrdiff_t>(from); order != orders_.end() && !first; ++order)
+            first = std::move(order->first);
+        orders_.resize(from);
+        return first;
+    }
+
+    void tell_first(std::size_t from) {
+        if (orders_.size() == from) return;
+        const auto first = take_first(from);
+        if (!first) return;
+        place_ = first->place;
+        throw first->error;
+    }
+
+    bool put_aside(std::string path, const Refused& refused) {
+        if (orders_.empty()) return false;
+        auto& order = orders_.back();
+        for (auto node = node_; node != order.node; node = node.parent()) path.insert(0, "/").insert(0, node.name());
+        const auto found = std::ranges::find(order.parts, path);
+        if (found == order.parts.end() && node_ != order.node) return false;
+        const auto rank = static_cast<std::size_t>(found - order.parts.begin());
+        if (!order.first || rank < order.rank) order.first = refused, order.rank = rank;
+        return true;
+    }
+
     void note(std::string_view element) {
         if (!closed_.empty() && closed_.back().node == node_) closed_.back().names.push_back(element);
     }
@@ -129,25 +216,35 @@ class Reader : public Doc {
                (has(marks, Mark::recorded) && !options_.recorded);
     }
 
-    bool go_down(const char* element, Mark marks) {
-        note(element);
-        if (is_skipped(marks)) return false;
-        const auto child = first_named(node_, element);
-        if (child && has(marks, Mark::single) && next_named(child, element)) {
-            refuse_in_own_words(RefusalKind::repeated, std::string("/") + element, "");
-            rpc::fail(From::xml, Code::xml_error, "Element '{}' may be given only once in element '{}'", element, node_.name());
+    void read_attribute(const char* name, Scalar value, Mark marks) {
+        const auto attribute = node_.attribute(name);
+        if (attribute) {
+            if (!value.ops->parse(value.value, attribute.value(), marks)) refuse_attribute(name, attribute.value(), value, marks);
+            if (has(marks, Mark::positive) && is_zero(value))
+                rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute '{}' in element '{}': Zero is not permitted",
+                          name, node_.name());
+        } else if (has(marks, Mark::required)) {
+            refuse_in_own_words(RefusalKind::missing, std::string("/@") + name, "");
+            rpc::fail(From::xml, Code::xml_error, "Missing required attribute '{}' in element '{}'", name, node_.name());
         }
-        if (child) return node_ = child, true;
-        if (has(marks, Mark::required)) refuse_missing_element(element);
-        return false;
+    }
+
+    void read_list(const char* element, List list, Mark marks) {
+        if (has(marks, Mark::required) && !first_named(node_, element)) refuse_missing_element(element);
+        for (auto child = first_named(node_, element); child; child = next_named(child, element)) {
+            void* item = list.ops->append(list.list);
+            node_ = child;
+            describe_here([&] {
+                if (list.ops->describe) return list.ops->describe(*this, item);
+                read_text({item, list.ops->item_ops()}, Mark::none);
+            });
+        }
     }
 
     [[noreturn]] void refuse_missing_element(const char* element) const {
         refuse_in_own_words(RefusalKind::missing, std::string("/") + element, "");
         rpc::fail(From::xml, Code::xml_error, "Missing required element '{}' in element '{}'", element, node_.name());
     }
-
-    void go_up() { node_ = node_.parent(); }
 
     void refuse_in_own_words(RefusalKind kind, const std::string& step, std::string_view value) const {
         std::string path = step;
@@ -198,6 +295,8 @@ class Reader : public Doc {
     pugi::xml_node node_;
     const ReadOptions& options_;
     std::vector<Closed> closed_;
+    std::vector<Order> orders_;
+    std::optional<pugi::xml_node> place_; // of what is on its way up
 };
 
 bool names_other_encoding(std::string_view text) {
@@ -222,13 +321,13 @@ void load(pugi::xml_document& document, std::string_view text, const std::string
     check_shape(document, text, where, from);
 }
 
-// Says where in the document the refusal arose.
-[[noreturn]] void rethrow_with_place(const rpc::Error& error, std::size_t line, const ReadOptions& options) {
+// Says where in the document the refusal arose, unless its text does.
+[[noreturn]] void rethrow_with_place(const rpc::Error& error, std::optional<std::size_t> line, const ReadOptions& options) {
     const auto from = error.from() == From::none ? rpc::from_nobody : error.from();
-    if (error.detail().empty()) throw rpc::Error(error.code(), "", from);
+    if (error.detail().empty() || !line) throw rpc::Error(error.code(), error.detail(), from);
     const bool is_file = !options.where.empty() && !options.where.starts_with('('); // "(domain_definition)" names no file
-    if (!is_file) rpc::fail(from, error.code(), "{} (line {})", error.detail(), line);
-    rpc::fail(from, error.code(), "{}:{}: {}", options.where, line, error.detail());
+    if (!is_file) rpc::fail(from, error.code(), "{} (line {})", error.detail(), *line);
+    rpc::fail(from, error.code(), "{}:{}: {}", options.where, *line, error.detail());
 }
 
 } // namespace
@@ -241,10 +340,12 @@ void read_document(std::string_view text, const char* root, Slot into, const Rea
         rpc::fail(From::xml, Code::xml_error, "expecting root element of '{}', not '{}'", root, element.name());
     Reader reader(element, options);
     try {
-        into.ops->describe(reader, into.ops->emplace(into.slot));
+        reader.read_whole(into);
     } catch (const rpc::Error& error) {
-        const auto offset = reader.current().offset_debug();
-        rethrow_with_place(error, line_of(text, offset < 0 ? 0 : static_cast<std::size_t>(offset)), options);
+        std::optional<std::size_t> line;
+        if (const auto place = reader.place())
+            line = line_of(text, static_cast<std::size_t>(std::max<std::ptrdiff_t>(place.offset_debug(), 0)));
+        rethrow_with_place(error, line, options);
     }
 }
 

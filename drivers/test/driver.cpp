@@ -1,5 +1,6 @@
 #include "drivers/test/driver.hpp"
 #include "drivers/test/machine.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::drivers::test {
 
@@ -57,6 +58,8 @@ class TestDriver final : public Driver {
         const auto type = xml::word(domain.type);
         if (type != "test")
             rpc::fail(rpc::From::domain, Code::config_unsupported, "unexpected domain type {}, expecting test", type);
+        xml::check_domain(domain);
+        xml::check_name(domain);
         if (domain.uuid.is_nil()) domain.uuid = rpc::Uuid::random();
         if (!domain.current_memory) domain.current_memory = xml::Kibibytes{domain.total_memory_kib()};
         if (domain.os.type.arch.empty()) domain.os.type.arch = "i686";

@@ -75,6 +75,52 @@ class Documents(world.Case):
         with self.refused(libvirt.VIR_ERR_OPERATION_FAILED, "domain 'twin' is already defined with uuid"):
             self.conn.createXML(world.bare_xml("other", extra="<uuid>00000000-1111-2222-3333-444444444444</uuid>"))
 
+    def test_first_of_two_mistakes(self):
+        """Kinds of devices are read one after another, then get defaults and places, and are validated last."""
+        broken_disk = "<disk type='file'><source file='/a'/><target dev='hda' bus='nonsense'/></disk>"
+        broken_card = "<interface type='user'><mac address='03:00:00:00:00:01'/></interface>"
+        twice = 2 * "<rng model='virtio'><backend model='random'/><address type='pci' slot='3'/></rng>"
+        unfit = "<watchdog model='diag288'/>"
+        for devices, code, text in (
+            (broken_card + broken_disk, libvirt.VIR_ERR_XML_ERROR, "Invalid value for attribute 'bus'"),
+            (twice + broken_card, libvirt.VIR_ERR_XML_ERROR, "found multicast"),
+            (unfit + twice, libvirt.VIR_ERR_XML_ERROR, "Attempted double use of PCI Address"),
+            (unfit, libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "diag288 model of watchdog"),
+        ):
+            with self.refused(code, text):
+                self.conn.defineXML(world.bare_xml("two", devices=devices))
+        with self.refused(libvirt.VIR_ERR_XML_ERROR, "Attempted double use of PCI Address"):  # before the machine is looked at
+            self.conn.defineXML(world.bare_xml("two", devices=twice).replace("type='qemu'", "type='xen'"))
+
+    def test_nothing_is_kept_of_what_is_refused(self):
+        consoles = "<console type='pty'><target type='serial' port='0'/></console><console type='pty'><target port='0'/></console>"
+        with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "Only the first console can be a serial port"):
+            self.conn.defineXML(world.bare_xml("consoles", devices=consoles))
+        self.assertNotIn("consoles", [d.name() for d in self.conn.listAllDomains()])
+
+    def test_elements_given_twice_are_read_as_one(self):
+        two = world.bare_xml("halves", devices="<rng model='virtio'><backend model='random'/></rng>").replace(
+            "</domain>", "<devices><tpm model='tpm-tis'><backend type='passthrough'/></tpm></devices></domain>")
+        domain = self.conn.defineXML(two)
+        self.assertIn("<rng model='virtio'>", domain.XMLDesc())
+        self.assertIn("<tpm model='tpm-tis'>", domain.XMLDesc())
+
+    def test_limits_of_a_card(self):
+        def card(parts):
+            return world.bare_xml("card", devices=f"<interface type='user'>{parts}</interface>")
+
+        for parts, code, text in (
+            ("<bandwidth classID='1'/>", libvirt.VIR_ERR_XML_DETAIL, "classID attribute not supported on <bandwidth>"),
+            ("<bandwidth><inbound/></bandwidth>", libvirt.VIR_ERR_XML_DETAIL, "Missing mandatory average or floor attributes"),
+            ("<bandwidth><inbound floor='1'/></bandwidth>", libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "floor attribute is not supported"),
+            ("<vlan/>", libvirt.VIR_ERR_XML_ERROR, "missing tag id"),
+            ("<ip address='10.0.0.300'/>", libvirt.VIR_ERR_XML_ERROR, "Invalid address '10.0.0.300' in <ip>"),
+            ("<ip address='10.0.0.3' peer='fe::1'/>", libvirt.VIR_ERR_INVALID_ARG, "Invalid peer 'fe::1' in <ip>"),
+            ("<route address='fe::' gateway='fe::1'/>", libvirt.VIR_ERR_XML_ERROR, "guest interface: No family specified"),
+        ):
+            with self.refused(code, text):
+                self.conn.defineXML(card(parts))
+
     def test_xml_bomb(self):
         levels = "".join(f"<!ENTITY l{i} \"{'&l%d;' % (i - 1) * 10}\">" for i in range(1, 12))
         bomb = f"<?xml version='1.0'?><!DOCTYPE domain [<!ENTITY l0 'x'>{levels}]><domain type='qemu'><name>&l11;</name></domain>"

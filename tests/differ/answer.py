@@ -3,12 +3,15 @@
 
 import json
 import os
+import re
 import resource
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "compat"))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "compat")]
+import documents
 import libvirt
 import world
 
@@ -48,7 +51,78 @@ def ask_secret(conn, text, validate):
     return secret.XMLDesc(), secret.undefine
 
 
-ASK = {"domain": ask_domain, "native": ask_native, "network": ask_network, "pool": ask_pool, "nwfilter": ask_nwfilter, "secret": ask_secret}
+def ask_volume(conn, text, validate):
+    pool = volume_pool(conn)
+    text = re.sub(r"<allocation[^>]*>[^<]*</allocation>", "<allocation>0</allocation>", text)  # no file of that size here
+    volume = pool.createXML(text, libvirt.VIR_STORAGE_VOL_CREATE_VALIDATE if validate else 0)
+    return re.sub(r"(?s)<timestamps>.*?</timestamps>|<physical.*?</physical>", "", volume.XMLDesc()), volume.delete
+
+
+def volume_pool(conn):
+    try:
+        return conn.storagePoolLookupByName("differ")
+    except libvirt.libvirtError:
+        os.makedirs("/var/lib/libvirt/differ", exist_ok=True)
+        return conn.storagePoolCreateXML("<pool type='dir'><name>differ</name><target><path>/var/lib/libvirt/differ</path></target></pool>")
+
+
+def owner(conn, text):
+    """The guest that a snapshot or checkpoint is of."""
+    found = re.search(r"(?s)<domain\b.*?<uuid>([0-9a-f-]{36})</uuid>", text)
+    xml = documents.MINIMAL % ("qemu", "pc")
+    return conn.defineXML(re.sub("c7a5fdbd-edaf-9455-926a-d65c16db1809", found.group(1), xml) if found else xml)
+
+
+def ask_snapshot(conn, text, validate):
+    domain = owner(conn, text)
+    everything = UNDEFINE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    try:
+        flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE | (libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE if validate else 0)
+        return domain.snapshotCreateXML(text, flags).getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE), None
+    finally:
+        domain.undefineFlags(everything)
+
+
+def ask_checkpoint(conn, text, validate):
+    domain = owner(conn, text)
+    try:
+        flags = libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE
+        return domain.checkpointCreateXML(text, flags).getXMLDesc(libvirt.VIR_DOMAIN_CHECKPOINT_XML_SECURE), None
+    finally:
+        domain.undefineFlags(UNDEFINE | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA)
+
+
+def ask_nodedev(conn, text, validate):
+    device = conn.nodeDeviceDefineXML(text, 0) if "'mdev'" in text or '"mdev"' in text else conn.nodeDeviceCreateXML(text, 0)
+    return device.XMLDesc(), device.undefine
+
+
+def ask_device(conn, text, validate):
+    domain = conn.defineXML(documents.MINIMAL % ("qemu", "pc"))
+    domain.attachDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+    return domain.XMLDesc(INACTIVE | SECURE), None
+
+
+def ask_update(conn, text, validate):
+    domain = conn.defineXML(documents.RICH)
+    domain.updateDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+    return domain.XMLDesc(INACTIVE | SECURE), None
+
+
+ASK = {
+    "domain": ask_domain,
+    "native": ask_native,
+    "network": ask_network,
+    "pool": ask_pool,
+    "nwfilter": ask_nwfilter,
+    "secret": ask_secret,
+    "volume": ask_volume,
+    "snapshot": ask_snapshot,
+    "checkpoint": ask_checkpoint,
+    "nodedev": ask_nodedev,
+    "device": ask_device,
+    "update": ask_update,
+}
 
 
 def answer(conn, kind, text, validate):
@@ -63,6 +137,30 @@ def answer(conn, kind, text, validate):
             undo()
 
 
+class Patience:
+    """Kills a daemon that has thought about one document for too long."""
+
+    LIMIT = 20  # seconds
+
+    def __init__(self):
+        self.since = None
+        threading.Thread(target=self.watch, daemon=True).start()
+
+    def __enter__(self):
+        self.since = time.monotonic()
+
+    def __exit__(self, *_):
+        self.since = None
+
+    def watch(self):
+        while True:
+            time.sleep(1)
+            since = self.since
+            if since and time.monotonic() - since > self.LIMIT:
+                self.since = None
+                world.daemon.process.kill()
+
+
 def main():
     kind, validate, asked, answered = sys.argv[1], sys.argv[2] == "validate", sys.argv[3], sys.argv[4]
     libvirt.registerErrorHandler(lambda *_: None, None)
@@ -71,10 +169,12 @@ def main():
         texts = json.load(f)
     world.daemon.start()
     conn = libvirt.open(world.URI)
+    patience = Patience()
     with open(answered, "w") as out:
         for key, text in texts.items():
             try:
-                result = answer(conn, kind, text, validate)
+                with patience:
+                    result = answer(conn, kind, text, validate)
             except libvirt.libvirtError as error:  # could not be undefined
                 result = {"code": -1, "domain": -1, "text": "undefine: " + str(error)}
             if not conn.isAlive() or world.daemon.process.poll() is not None:

@@ -11,14 +11,22 @@ import grammar
 
 ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
 
-# kind: root element, schema, folders of the corpus
+# kind: root element, schema, folders of the corpus; what is asked for devices, see answer.py
 KINDS = {
     "domain": ("domain", "domain.rng", ["qemuxml2argvdata", "qemuxml2xmloutdata", "genericxml2xmlindata", "domainschemadata", "qemuhotplugtestdomains"]),
     "network": ("network", "network.rng", ["networkxml2xmlin", "networkxml2confdata", "networkxml2xmlupdatein"]),
     "pool": ("pool", "storagepool.rng", ["storagepoolxml2xmlin"]),
     "nwfilter": ("filter", "nwfilter.rng", ["nwfilterxml2xmlin"]),
     "secret": ("secret", "secret.rng", ["secretxml2xmlin"]),
+    "volume": ("volume", "storagevol.rng", ["storagevolxml2xmlin"]),
+    "snapshot": ("domainsnapshot", "domainsnapshot.rng", ["qemudomainsnapshotxml2xmlin"]),
+    "checkpoint": ("domaincheckpoint", "domaincheckpoint.rng", ["qemudomaincheckpointxml2xmlin"]),
+    "nodedev": ("device", "nodedev.rng", []),
+    "device": ("domain", "domain.rng", ["qemuxml2argvdata", "qemuhotplugtestdevices"]),
+    "update": ("domain", "domain.rng", []),
 }
+
+REDEFINED = ("snapshot", "checkpoint")  # documents of what exists: no emulator is needed
 
 MINIMAL = """<domain type='%s'>
   <name>minimal</name>
@@ -33,30 +41,65 @@ MINIMAL = """<domain type='%s'>
 </domain>"""
 MINIMAL_NETWORK = """<network><name>minimal</name><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>
   <bridge name='virbr9'/><mac address='52:54:00:11:22:33'/></network>"""
+NODE_DEVICES = [
+    """<device><parent>scsi_host3</parent><capability type='scsi_host'><capability type='fc_host'>
+  <wwnn>2002001b32a9da4e</wwnn><wwpn>2102001b32a9da4e</wwpn></capability></capability></device>""",
+    """<device><parent>css_0_0_0052</parent><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>
+  <capability type='mdev'><type id='vfio_ccw-io'/><uuid>3a9c1f3c-3e8e-4a5e-9ffb-5ea4a1a1c7d0</uuid><attr name='a' value='b'/></capability></device>""",
+]
+# A guest whose devices are there to be changed.
+RICH = """<domain type='qemu'>
+  <name>rich</name>
+  <uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>
+  <memory unit='KiB'>219136</memory>
+  <vcpu>2</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='cdrom'><driver name='qemu' type='raw'/><source file='/tmp/a.iso'/><target dev='hdc' bus='ide'/><readonly/></disk>
+    <disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/><source file='/tmp/a.qcow2'/><target dev='vda' bus='virtio'/></disk>
+    <controller type='virtio-serial' index='0'/>
+    <interface type='bridge'><mac address='52:54:00:11:22:33'/><source bridge='br0'/><model type='virtio'/></interface>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <graphics type='vnc' port='5901' autoport='no'/>
+    <video><model type='vga'/></video>
+    <memballoon model='virtio'/>
+  </devices>
+</domain>"""
 
 
 class Maker:
     def __init__(self, kind, corpus, seed):
         self.random = random.Random(seed)
+        self.kind = kind
         self.root, schema, folders = KINDS[kind]
         self.grammar = grammar.Grammar(schema)
-        self.originals = []
+        self.originals = {"nodedev": NODE_DEVICES, "update": [RICH]}.get(kind, [])[:]
         for folder in folders:
-            for path in sorted(glob.glob(os.path.join(corpus, folder, "*.in.xml"))):
+            for path in sorted(glob.glob(os.path.join(corpus, folder, "*.redefine.in.xml" if kind in REDEFINED else "*.in.xml"))):
                 with open(path) as f:
                     text = f.read()
                 try:
                     root = ET.fromstring(text)
                 except ET.ParseError:
                     continue
-                if root.tag == self.root:
+                if root.tag == self.root or folder == "qemuhotplugtestdevices":
                     self.originals.append(text)
+        self.above = []  # elements above the document's root, where the schema has them
+        if kind in ("device", "update"):
+            self.above = ["domain", "devices"]
+            self.originals = sorted({ET.tostring(d, encoding="unicode") for text in self.originals for d in self.devices_of(text)})
         if kind == "domain":
             self.minimal = [MINIMAL % (virt, machine) for virt in ("kvm", "qemu") for machine in ("pc", "q35")]
         elif kind == "network":
             self.minimal = [MINIMAL_NETWORK]
         else:
             self.minimal = self.originals
+
+    @staticmethod
+    def devices_of(text):
+        root = ET.fromstring(text)
+        return [root] if root.tag != "domain" else [d for d in root.find("devices") or [] if d.tag != "emulator"]
 
     def make(self, generated):
         """One document: with `generated`, a plain one with a random part of the schema; else an original with changes."""
@@ -87,7 +130,7 @@ class Maker:
         return self.random.choice(places)
 
     def patterns(self, chain, node):
-        return self.grammar.at([re.sub(r"^\{.*\}", "", e.tag) for e in chain + [node]])
+        return self.grammar.at(self.above + [re.sub(r"^\{.*\}", "", e.tag) for e in chain + [node]])
 
     def drop_element(self, root):
         chain, node = self.pick(root)
@@ -186,7 +229,7 @@ class Maker:
 
     def drop_controllers(self, root):
         for chain, node in self.places(root):
-            if node.tag == "controller" and chain[-1].tag == "devices":
+            if node.tag == "controller" and chain and chain[-1].tag == "devices":
                 chain[-1].remove(node)
 
     def combine(self, root):

@@ -51,11 +51,15 @@ void describe(Doc& doc, CcidAddress& address) {
     doc.attribute("slot", address.slot, Mark::guest);
 }
 
+constexpr std::string_view usb_order[] = {"@port", "@bus"};
+
 void describe(Doc& doc, UsbAddress& address) {
+    doc.read_in_order(usb_order);
     doc.attribute("bus", address.bus);
     doc.attribute("port", address.port);
-    if (doc.reading() && address.port.malformed)
-        rpc::fail(From::device, Code::internal_error, "Cannot parse <address> 'port' attribute");
+    doc.check("@port", [&] {
+        if (address.port.malformed) rpc::fail(From::device, Code::internal_error, "Cannot parse <address> 'port' attribute");
+    });
 }
 
 void describe(Doc& doc, IsaAddress& address) {
@@ -83,12 +87,18 @@ bool is_user_alias(const std::string& alias) {
 
 } // namespace
 
+void describe(Doc& doc, ZpciAddress& address) {
+    doc.attribute("uid", address.uid);
+    doc.attribute("fid", address.fid);
+}
+
 void describe(Doc& doc, PciAddress& address) {
     doc.attribute("domain", address.domain, Mark::guest);
     doc.attribute("bus", address.bus, Mark::guest);
     doc.attribute("slot", address.slot, Mark::guest);
     doc.attribute("function", address.function, Mark::guest);
     doc.attribute("multifunction", address.multifunction, Mark::guest);
+    doc.child("zpci", address.zpci);
     if (doc.reading()) check_pci(address);
 }
 
@@ -160,6 +170,11 @@ void describe(Doc& doc, SourceLabel& label) {
     doc.attribute("relabel", label.relabel);
     doc.attribute("labelskip", label.labelskip);
     doc.text_child("label", label.label);
+    doc.check("label", [&] {
+        if (!label.label.empty() && label.relabel && !*label.relabel)
+            rpc::fail(From::domain, Code::xml_error, "Cannot specify a label if relabelling is turned off. model={}",
+                      label.model.empty() ? "<null>" : label.model);
+    });
 }
 
 void describe(Doc& doc, Teaming& teaming) {

@@ -13,6 +13,12 @@ inline std::span<const std::string_view> enum_words(AddressType) {
     return w;
 }
 
+// What a mainframe calls the place as well.
+struct ZpciAddress {
+    std::optional<Hex<4>> uid;
+    std::optional<Hex<8>> fid;
+};
+
 // All zero (and no multifunction) means: a place on a PCI bus, wherever there is one.
 struct PciAddress {
     Hex<4> domain;
@@ -20,6 +26,7 @@ struct PciAddress {
     Hex<2> slot;
     Hex<1> function;
     std::optional<OnOff> multifunction;
+    std::optional<ZpciAddress> zpci;
 
     bool empty() const { return !domain && !bus && !slot; } // whatever the function: to be assigned
     bool same_place(const PciAddress& other) const {

@@ -1,4 +1,4 @@
-#include "xml/domain/audio.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -10,12 +10,20 @@ void describe(Doc& doc, AudioSettings& settings) {
 
 namespace {
 
+constexpr std::string_view direction_order[] = {"@mixingEngine", "@fixedSettings", "@voices", "@bufferLength", "settings"};
+
 // What a backend does not know is not even looked at.
 void describe_direction(Doc& doc, AudioDirection& direction, AudioType type) {
     using enum AudioType;
     const auto is = [&](auto... types) { return doc.when(((type == types) || ...)); };
+    const auto given = [](const std::optional<YesNo>& value) { return value && *value; };
+    doc.read_in_order(direction_order);
     doc.attribute("mixingEngine", direction.mixing_engine);
     doc.attribute("fixedSettings", direction.fixed_settings);
+    doc.check("@fixedSettings", [&] {
+        if (given(direction.fixed_settings) && !given(direction.mixing_engine))
+            unsupported("fixed audio settings requires mixing engine");
+    });
     doc.attribute("voices", direction.voices, Mark::positive);
     doc.attribute("bufferLength", direction.buffer_length, Mark::positive);
     if (is(alsa, oss)) doc.attribute("dev", direction.dev);
@@ -36,7 +44,11 @@ void describe_direction(Doc& doc, AudioDirection& direction, AudioType type) {
 
 } // namespace
 
+// libvirt's order of reading.
+static constexpr std::string_view audio_order[] = {"@type", "@id", "@timerPeriod", "input", "output"};
+
 void describe(Doc& doc, Audio& audio) {
+    doc.read_in_order(audio_order);
     using enum AudioType;
     const auto is = [&](AudioType type) { return doc.when(audio.type == type); };
     doc.required("id", audio.id, Mark::positive);
@@ -58,6 +70,7 @@ void describe(Doc& doc, Audio& audio) {
     };
     direction("input", audio.input);
     direction("output", audio.output);
+    check_audio(doc, audio);
 }
 
 } // namespace lodge::xml

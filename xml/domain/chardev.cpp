@@ -1,4 +1,4 @@
-#include "xml/domain/chardev.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -84,18 +84,25 @@ void describe(Doc& doc, ConsoleTarget& target) {
     doc.attribute("port", target.port);
 }
 
+constexpr std::string_view channel_target_order[] = {"@type", "@address", "@port"};
+
 void describe(Doc& doc, ChannelTarget& target) {
-    doc.attribute("type", target.type, Mark::guest);
+    doc.read_in_order(channel_target_order);
+    doc.required("type", target.type, Mark::guest);
     const auto is = [&](ChannelTargetType type) { return doc.when(target.type == type); };
     if (doc.when(target.type != ChannelTargetType::guestfwd)) doc.attribute("name", target.name, Mark::guest);
     if (is(ChannelTargetType::virtio)) doc.attribute("state", target.state, Mark::live | Mark::positive);
     if (is(ChannelTargetType::guestfwd)) {
         doc.attribute("address", target.address, Mark::guest);
+        doc.check("@address", [&] { check_forward(target.address); });
         doc.attribute("port", target.port);
     }
 }
 
 namespace {
+
+// libvirt's order of reading.
+constexpr std::string_view char_order[] = {"@type", "target", "source", "log", "protocol"};
 
 template<class Device> void describe_device(Doc& doc, Device& device) {
     describe_source(doc, device.source, true);
@@ -106,24 +113,32 @@ template<class Device> void describe_device(Doc& doc, Device& device) {
 } // namespace
 
 void describe(Doc& doc, Serial& serial) {
+    doc.read_in_order(char_order);
     doc.attribute("type", serial.source.type); // a pty, when nothing is said
     describe_device(doc, serial);
+    check_serial(doc, serial);
 }
 
 void describe(Doc& doc, Parallel& parallel) {
+    doc.read_in_order(char_order);
     doc.attribute("type", parallel.source.type); // a pty, when nothing is said
     describe_device(doc, parallel);
+    check_ends(doc, parallel.source);
 }
 
 void describe(Doc& doc, Console& console) {
+    doc.read_in_order(char_order);
     doc.attribute("type", console.source.type);
     doc.attribute("tty", console.tty, Mark::live);
     describe_device(doc, console);
+    check_ends(doc, console.source);
 }
 
 void describe(Doc& doc, Channel& channel) {
+    doc.read_in_order(char_order);
     doc.attribute("type", channel.source.type); // a pty, when nothing is said
     describe_device(doc, channel);
+    check_channel(doc, channel);
 }
 
 } // namespace lodge::xml

@@ -1,20 +1,56 @@
-// What a domain document must not get wrong by itself, whatever runs the guest, in libvirt's words. parse_domain() asks for all
-// of it. What shows only when defaults are filled in is asked later (validate.hpp).
+// What a domain document must not get wrong by itself, whatever runs the guest, in libvirt's words. Descriptions ask for it while
+// they are read (Doc::check), so that the first mistake in libvirt's order of reading is the one that is told; check_domain() is
+// what shows only when devices have their defaults. What a complete document must not get wrong stands in validate.hpp.
 #pragma once
 #include "xml/domain/domain.hpp"
 #include "xml/number_set.hpp"
 
 namespace lodge::xml {
 
+// Drivers ask when they have filled in defaults and before they give addresses.
 void check_domain(const Domain& domain);
+// And when devices have their addresses.
+void check_name(const Domain& domain);
 
-// Parts of it.
-void check_tuning(const Domain& domain); // cputune, numatune, memoryBacking, blkiotune, guest NUMA
-void check_hmat(const Cpu& cpu);
-void check_os(const Domain& domain);    // os, sysinfo, features, cpu, clock
-void check_disks(const Domain& domain); // disks and what they read from
-void check_hostdev_sources(const Domain& domain);
-void check_devices(const Domain& domain); // all other devices
+// Of a domain as it is read; each is a part's, as check_parts() says.
+void check_parts(Doc& doc, const Domain& domain);
+void check_blkio(const Domain& domain); // check_tuning.cpp
+void check_cells(const Domain& domain);
+void check_cpu_tune(const Domain& domain);
+void check_numa_tune(const Domain& domain);
+void check_huge_pages(const Domain& domain);
+void check_perf(const Domain& domain);
+void check_architecture(const Domain& domain); // check_os.cpp
+void check_firmware_features(const Domain& domain);
+void check_acpi_tables(const Domain& domain);
+void check_sysinfo(const Domain& domain);
+void check_features(const Domain& domain);
+void check_guest_cpu(const Domain& domain);
+void check_clock(const Domain& domain);
+void check_usb_controllers(const Domain& domain); // check_devices.cpp
+void check_usb_inputs(const Domain& domain);
+void check_usb_hostdevs(const Domain& domain);
+void check_usb_hubs(const Domain& domain);
+void check_hmat(const Cpu& cpu); // check_numa.cpp
+
+// Of one device as it is read.
+void check_disk(Doc& doc, const Disk& disk);          // check_disks.cpp
+void check_hostdev(Doc& doc, const Hostdev& hostdev); // check_hostdevs.cpp
+void check_nic(Doc& doc, const Nic& nic);             // check_devices.cpp, as all others
+void check_serial(Doc& doc, const Serial& serial);
+void check_channel(Doc& doc, const Channel& channel);
+void check_forward(const std::string& address); // where guestfwd leads
+void check_ends(Doc& doc, const CharSource& source);
+void check_smartcard(Doc& doc, const Smartcard& smartcard);
+void check_rng(Doc& doc, const Rng& rng);
+void check_tpm(Doc& doc, const Tpm& tpm);
+void check_filesystem(Doc& doc, const Filesystem& fs);
+void check_input(Doc& doc, const Input& input);
+void check_graphics(Doc& doc, const Graphics& graphics);
+void check_audio(Doc& doc, const Audio& audio);
+void check_memory(Doc& doc, const MemoryDevice& memory);
+void check_shmem(Doc& doc, const Shmem& shmem);
+void check_lease(Doc& doc, const Lease& lease);
 // Parts of sources, of disks and of the host's devices.
 void check_hosts(const std::vector<SourceHost>& hosts);
 void check_auth(const StorageAuth& auth);

@@ -87,21 +87,25 @@ void check_source(const StorageSource& source) {
     if (source.reservations) check_reservations(*source.reservations);
 }
 
-void check_disk(const Disk& disk) {
-    check_source(disk.source);
-    if (disk.auth && disk.source.auth) unsupported("an <auth> definition already found for disk source");
-    if (disk.encryption && disk.source.encryption) unsupported("an <encryption> definition already found for disk source");
-    if (disk.auth) check_auth(*disk.auth);
-    if (disk.encryption) check_encryption(*disk.encryption);
-    for (const auto* link = &disk.backing; *link && (*link)->type; link = &(*link)->backing) check_source((*link)->source);
-    if (disk.driver.rerror_policy == DiskErrorPolicy::enospace)
-        unsupported("Invalid disk read error policy: '{}'", word(*disk.driver.rerror_policy));
-}
-
 } // namespace
 
-void check_disks(const Domain& domain) {
-    for (const auto& disk : domain.devices.disks) check_disk(disk);
+void check_disk(Doc& doc, const Disk& disk) {
+    doc.check("source", [&] { check_source(disk.source); });
+    doc.check("auth", [&] {
+        if (disk.auth && disk.source.auth) unsupported("an <auth> definition already found for disk source");
+        if (disk.auth) check_auth(*disk.auth);
+    });
+    doc.check("encryption", [&] {
+        if (disk.encryption && disk.source.encryption) unsupported("an <encryption> definition already found for disk source");
+        if (disk.encryption) check_encryption(*disk.encryption);
+    });
+    doc.check("backingStore", [&] {
+        for (const auto* link = &disk.backing; *link && (*link)->type; link = &(*link)->backing) check_source((*link)->source);
+    });
+    doc.check("driver", [&] {
+        if (disk.driver.rerror_policy == DiskErrorPolicy::enospace)
+            unsupported("Invalid disk read error policy: '{}'", word(*disk.driver.rerror_policy));
+    });
 }
 
 } // namespace lodge::xml

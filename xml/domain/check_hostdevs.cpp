@@ -5,12 +5,8 @@ namespace lodge::xml {
 
 namespace {
 
-void check_attributes(const Hostdev& hostdev) {
+void check_model(const Hostdev& hostdev) {
     const auto is = [&](HostdevType type) { return hostdev.type == type; };
-    if (hostdev.source.startup_policy && !is(HostdevType::usb))
-        unsupported("Setting startupPolicy is only allowed for USB devices");
-    if (hostdev.sgio && !is(HostdevType::scsi)) broken("sgio is only supported for scsi host device");
-    if (hostdev.rawio && !is(HostdevType::scsi)) broken("rawio is only supported for scsi host device");
     const bool vfio = hostdev.model && *hostdev.model >= HostdevModel::vfio_pci;
     if (hostdev.model && !is(HostdevType::mdev) && !is(HostdevType::scsi_host))
         broken("'model' attribute in <hostdev> is only supported when type='{}'", word(hostdev.type));
@@ -77,7 +73,6 @@ void check_capability(const Hostdev& hostdev) {
 }
 
 void check_subsystem(const Hostdev& hostdev) {
-    check_attributes(hostdev);
     switch (hostdev.type) {
     case HostdevType::usb: return check_usb(hostdev.source);
     case HostdevType::scsi: return check_scsi(hostdev.source);
@@ -90,9 +85,20 @@ void check_subsystem(const Hostdev& hostdev) {
 
 } // namespace
 
-void check_hostdev_sources(const Domain& domain) {
-    for (const auto& hostdev : domain.devices.hostdevs)
-        hostdev.mode == HostdevMode::capabilities ? check_capability(hostdev) : check_subsystem(hostdev);
+void check_hostdev(Doc& doc, const Hostdev& hostdev) {
+    if (hostdev.mode == HostdevMode::capabilities) return doc.check("source", [&] { check_capability(hostdev); });
+    doc.check("source/@startupPolicy", [&] {
+        if (hostdev.source.startup_policy && hostdev.type != HostdevType::usb)
+            unsupported("Setting startupPolicy is only allowed for USB devices");
+    });
+    doc.check("@sgio", [&] {
+        if (hostdev.sgio && hostdev.type != HostdevType::scsi) broken("sgio is only supported for scsi host device");
+    });
+    doc.check("@rawio", [&] {
+        if (hostdev.rawio && hostdev.type != HostdevType::scsi) broken("rawio is only supported for scsi host device");
+    });
+    doc.check("@model", [&] { check_model(hostdev); });
+    doc.check("source", [&] { check_subsystem(hostdev); });
 }
 
 } // namespace lodge::xml

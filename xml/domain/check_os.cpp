@@ -3,43 +3,36 @@
 
 namespace lodge::xml {
 
-namespace {
-
-void check_enumerated(const char* attribute, const char* element, const std::string& value,
-                      std::initializer_list<std::string_view> known) {
+static void check_enumerated(const char* attribute, const char* element, const std::string& value,
+                             std::initializer_list<std::string_view> known) {
     if (std::ranges::find(known, value) == known.end())
         rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute '{}' in element '{}': '{}'.", attribute, element,
                   value);
 }
 
-void check_firmware_features(const Os& os) {
-    bool keys = false, refused = false;
-    for (const auto& feature : os.firmware_features) {
+void check_firmware_features(const Domain& d) {
+    for (const auto& feature : d.os.firmware_features)
         check_enumerated("name", "feature", feature.name, {"enrolled-keys", "secure-boot"});
-        if (feature.name == "enrolled-keys") keys = feature.enabled;
-        if (feature.name == "secure-boot") refused = !feature.enabled;
-    }
-    if (keys && refused)
-        inconsistent("firmware feature 'enrolled-keys' cannot be enabled when firmware feature 'secure-boot' is disabled");
 }
 
-void check_architecture(const std::string& arch) {
+void check_architecture(const Domain& d) {
     static constexpr std::string_view known[] = {
         "aarch64",     "alpha",    "armv6l",     "armv7b",       "armv7l",  "cris",      "i686",     "ia64",    "lm32",
         "loongarch64", "m68k",     "microblaze", "microblazeel", "mips",    "mips64",    "mips64el", "mipsel",  "openrisc",
         "parisc",      "parisc64", "ppc",        "ppc64",        "ppc64le", "ppcemb",    "riscv32",  "riscv64", "s390",
         "s390x",       "sh4",      "sh4eb",      "sparc",        "sparc64", "unicore32", "x86_64",   "xtensa",  "xtensaeb"};
+    const auto& arch = d.os.type.arch;
     if (!arch.empty() && !std::ranges::binary_search(known, arch)) unsupported("Unknown architecture {}", arch);
 }
 
-void check_acpi_tables(const Os& os) {
-    if (os.acpi_tables.size() > 1) broken("Only one acpi table is supported");
-    for (const auto& table : os.acpi_tables)
+void check_acpi_tables(const Domain& d) {
+    if (d.os.acpi_tables.size() > 1) broken("Only one acpi table is supported");
+    for (const auto& table : d.os.acpi_tables)
         if (table.type != "slic") broken("Unknown acpi table type: {}", table.type);
 }
 
 // mm/dd/yy or mm/dd/yyyy
-bool is_bios_date(const std::string& text) {
+static bool is_bios_date(const std::string& text) {
     unsigned month = 0, day = 0, year = 0;
     int length = 0;
     if (std::sscanf(text.c_str(), "%2u/%2u/%4u%n", &month, &day, &year, &length) != 3) return false;
@@ -61,7 +54,7 @@ void check_sysinfo(const Domain& d) {
     }
 }
 
-void check_hyperv(const Hyperv& hyperv) {
+static void check_hyperv(const Hyperv& hyperv) {
     if (hyperv.spinlocks && hyperv.spinlocks->retries && *hyperv.spinlocks->retries < 4095)
         broken("HyperV spinlock retry count must be at least 4095");
     if (hyperv.vendor_id && *hyperv.vendor_id->state) {
@@ -72,7 +65,7 @@ void check_hyperv(const Hyperv& hyperv) {
     }
 }
 
-void check_kvm(const KvmFeatures& kvm) {
+static void check_kvm(const KvmFeatures& kvm) {
     if (!kvm.dirty_ring || !kvm.dirty_ring->size) return;
     const auto size = *kvm.dirty_ring->size;
     if (size < 1024 || size > 65536 || (size & (size - 1)) != 0) broken("dirty ring must be power of 2 and ranges [1024, 65536]");
@@ -101,16 +94,8 @@ void check_clock(const Domain& d) {
         broken("unknown clock adjustment '{}'", clock.adjustment);
 }
 
-} // namespace
-
-void check_os(const Domain& domain) {
-    check_architecture(domain.os.type.arch);
-    check_firmware_features(domain.os);
-    check_acpi_tables(domain.os);
-    check_sysinfo(domain);
-    check_features(domain);
-    if (domain.cpu) check_cpu(*domain.cpu);
-    check_clock(domain);
+void check_guest_cpu(const Domain& d) {
+    if (d.cpu) check_cpu(*d.cpu);
 }
 
 } // namespace lodge::xml

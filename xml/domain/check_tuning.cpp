@@ -76,12 +76,16 @@ void check_cache_tune(const CacheTune& tune) {
             if (!vcpus.contains(vcpu)) rpc::fail(From::domain, Code::invalid_arg, "Monitor vcpus conflicts with allocation");
 }
 
+} // namespace
+
 void check_cpu_tune(const Domain& d) {
     if (!d.cputune) return;
     check_pins(d, *d.cputune);
     check_schedulers(d, *d.cputune);
     for (const auto& tune : d.cputune->cache_tunes) check_cache_tune(tune);
 }
+
+namespace {
 
 void check_distances(const Cpu& cpu) {
     for (std::size_t i = 0; i < cpu.cells.size(); ++i) {
@@ -94,6 +98,8 @@ void check_distances(const Cpu& cpu) {
         }
     }
 }
+
+} // namespace
 
 void check_cells(const Domain& d) {
     if (!d.cpu) return;
@@ -117,6 +123,8 @@ void check_cells(const Domain& d) {
     check_hmat(*d.cpu);
 }
 
+namespace {
+
 void check_memory_nodes(const Domain& d, const NumaTune& tune) {
     const auto cells = d.cpu ? d.cpu->cells.size() : 0;
     std::set<unsigned> seen;
@@ -130,6 +138,8 @@ void check_memory_nodes(const Domain& d, const NumaTune& tune) {
         numbers_of(node.nodeset, "nodeset");
     }
 }
+
+} // namespace
 
 void check_numa_tune(const Domain& d) {
     if (!d.numatune) return;
@@ -166,17 +176,6 @@ void check_perf(const Domain& d) {
     std::set<std::string> names;
     for (const auto& event : d.perf)
         if (!names.insert(event.name).second) broken("perf event '{}' was already specified", event.name);
-}
-
-} // namespace
-
-void check_tuning(const Domain& domain) {
-    check_blkio(domain);
-    check_cells(domain);
-    check_cpu_tune(domain);
-    check_numa_tune(domain);
-    check_huge_pages(domain);
-    check_perf(domain);
 }
 
 } // namespace lodge::xml

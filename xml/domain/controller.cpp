@@ -1,4 +1,4 @@
-#include "xml/domain/controller.hpp"
+#include "xml/domain/check.hpp"
 #include <algorithm>
 
 namespace lodge::xml {
@@ -62,7 +62,12 @@ void describe(Doc& doc, PciTarget& target) {
     doc.text_child("node", target.node, Mark::natural);
 }
 
+// libvirt's order of reading.
+static constexpr std::string_view controller_order[] = {"@type", "@model", "@index", "driver",  "model",  "target",
+                                                        "boot",  "master", "acpi",   "address", "@ports", "@vectors"};
+
 void describe(Doc& doc, Controller& controller) {
+    doc.read_in_order(controller_order);
     doc.attribute("type", controller.type, Mark::guest);
     doc.attribute("index", controller.index, Mark::guest | Mark::natural);
     doc.attribute("model", controller.model, Mark::guest);
@@ -81,6 +86,11 @@ void describe(Doc& doc, Controller& controller) {
     doc.child("driver", controller.driver);
     describe_info(doc, controller.info);
     if (is(ControllerType::pci)) doc.child("pcihole64", controller.pcihole64);
+    doc.check("@model", [&] {
+        const auto models = controller_models(controller.type);
+        if (controller.model && std::ranges::find(models, *controller.model) == models.end())
+            unsupported("Unknown model type '{}'", word(*controller.model));
+    });
 }
 
 } // namespace lodge::xml

@@ -1,4 +1,4 @@
-#include "xml/domain/disk.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -68,7 +68,10 @@ static void describe_below(Doc& doc, Box<BackingStore>& below) {
     doc.child("backingStore", below, below && below->detected ? Mark::live : Mark::none);
 }
 
+static constexpr std::string_view backing_order[] = {"@type", "format", "source", "backingStore"};
+
 void describe(Doc& doc, BackingStore& store) {
+    doc.read_in_order(backing_order);
     doc.attribute("type", store.type);
     doc.attribute("index", store.source.index, Mark::live);
     doc.attribute("detected", store.detected, Mark::private_);
@@ -99,7 +102,27 @@ void describe(Doc& doc, DiskMirror& mirror) {
 
 void describe(Doc& doc, Transient& transient) { doc.attribute("shareBacking", transient.share_backing); }
 
+// libvirt's order of reading.
+static constexpr std::string_view disk_order[] = {"@type",
+                                                  "source",
+                                                  "auth",
+                                                  "encryption",
+                                                  "backingStore",
+                                                  "@device",
+                                                  "@model",
+                                                  "@snapshot",
+                                                  "@rawio",
+                                                  "@sgio",
+                                                  "source/@startupPolicy",
+                                                  "target",
+                                                  "geometry",
+                                                  "blockio",
+                                                  "driver",
+                                                  "transient",
+                                                  "iotune"};
+
 void describe(Doc& doc, Disk& disk) {
+    doc.read_in_order(disk_order);
     doc.attribute("type", disk.source.type);
     doc.attribute("device", disk.device, Mark::guest);
     doc.attribute("model", disk.model, Mark::guest);
@@ -125,6 +148,7 @@ void describe(Doc& doc, Disk& disk) {
     doc.text_child("product", disk.product);
     doc.child("encryption", disk.encryption);
     describe_info(doc, disk.info, InfoParts::boot);
+    check_disk(doc, disk);
 }
 
 BackingStore top_link(const Disk& disk) {

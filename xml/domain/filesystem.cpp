@@ -1,4 +1,4 @@
-#include "xml/domain/filesystem.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -44,7 +44,13 @@ void describe_source(Doc& doc, Filesystem& fs) {
 
 } // namespace
 
+// libvirt's order of reading.
+static constexpr std::string_view filesystem_order[] = {"@type",      "@accessmode",      "@fmode",           "@dmode", "@model",
+                                                        "@multidevs", "space_hard_limit", "space_soft_limit", "driver", "binary",
+                                                        "source"};
+
 void describe(Doc& doc, Filesystem& fs) {
+    doc.read_in_order(filesystem_order);
     doc.attribute("type", fs.type);
     doc.attribute("accessmode", fs.accessmode, Mark::guest);
     doc.attribute("multidevs", fs.multidevs);
@@ -59,6 +65,7 @@ void describe(Doc& doc, Filesystem& fs) {
     describe_info(doc, fs.info, InfoParts::boot);
     doc.child("space_hard_limit", fs.space_hard_limit);
     doc.child("space_soft_limit", fs.space_soft_limit);
+    check_filesystem(doc, fs);
 }
 
 } // namespace lodge::xml

@@ -1,4 +1,4 @@
-#include "xml/domain/graphics.hpp"
+#include "xml/domain/check.hpp"
 #include <map>
 
 namespace lodge::xml {
@@ -104,7 +104,13 @@ void describe_spice_options(Doc& doc, Graphics& graphics) {
 
 } // namespace
 
+// libvirt's order of reading.
+static constexpr std::string_view graphics_order[] = {
+    "@type",         "listen",      "@port",        "@tlsPort", "@autoport", "@websocket",     "@sharePolicy",
+    "@powerControl", "@fullscreen", "@defaultMode", "audio",    "@passwd",   "@passwdValidTo", "@connected"};
+
 void describe(Doc& doc, Graphics& graphics) {
+    doc.read_in_order(graphics_order);
     doc.required("type", graphics.type);
     const bool vnc = graphics.is(GraphicsType::vnc), spice = graphics.is(GraphicsType::spice);
     const bool rdp = graphics.is(GraphicsType::rdp), dbus = graphics.is(GraphicsType::dbus);
@@ -120,6 +126,7 @@ void describe(Doc& doc, Graphics& graphics) {
     if (doc.when(!vnc && !rdp && !headless)) doc.child("gl", graphics.gl);
     if (doc.when(headless)) doc.group("gl", [&] { doc.attribute("rendernode", graphics.gl.rendernode); });
     if (doc.when(vnc || dbus)) doc.group("audio", [&] { doc.required("id", graphics.audio_id, Mark::positive); });
+    check_graphics(doc, graphics);
 }
 
 } // namespace lodge::xml

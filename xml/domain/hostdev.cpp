@@ -1,4 +1,4 @@
-#include "xml/domain/hostdev.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -69,7 +69,15 @@ void describe_hostdev_source(Doc& doc, HostdevSource& source, HostdevType type) 
         Mark::host | Mark::required);
 }
 
+// libvirt's order of reading.
+static constexpr std::string_view hostdev_order[] = {"@mode",    "@type",   "source/@startupPolicy",
+                                                     "@sgio",    "@rawio",  "@model",
+                                                     "@display", "@ramfb",  "source",
+                                                     "driver",   "boot",    "rom",
+                                                     "acpi",     "address", "teaming"};
+
 void describe(Doc& doc, Hostdev& hostdev) {
+    doc.read_in_order(hostdev_order);
     doc.attribute("mode", hostdev.mode, Mark::guest);
     doc.required("type", hostdev.type, Mark::guest);
     doc.attribute("managed", hostdev.managed);
@@ -89,6 +97,7 @@ void describe(Doc& doc, Hostdev& hostdev) {
         doc.flag("shareable", hostdev.shareable);
     }
     describe_info(doc, hostdev.info, InfoParts::boot_and_rom);
+    check_hostdev(doc, hostdev);
 }
 
 } // namespace lodge::xml

@@ -1,4 +1,4 @@
-#include "xml/domain/input.hpp"
+#include "xml/domain/check.hpp"
 #include "xml/storage_parts.hpp"
 
 namespace lodge::xml {
@@ -25,6 +25,7 @@ void describe(Doc& doc, Input& input) {
     doc.group("source", [&] { describe_source(doc, input); });
     if (doc.reading()) input.source.evdev = clean_path(input.source.evdev);
     describe_info(doc, input.info);
+    check_input(doc, input);
 }
 
 } // namespace lodge::xml

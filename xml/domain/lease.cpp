@@ -1,4 +1,4 @@
-#include "xml/domain/lease.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -9,6 +9,7 @@ void describe(Doc& doc, Lease& lease) {
         doc.attribute("path", lease.path);
         doc.attribute("offset", lease.offset);
     });
+    check_lease(doc, lease);
 }
 
 } // namespace lodge::xml

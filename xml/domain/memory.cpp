@@ -1,4 +1,4 @@
-#include "xml/domain/memory.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -24,7 +24,11 @@ void describe_source(Doc& doc, MemoryDevice& memory) {
 
 } // namespace
 
+// libvirt's order of reading.
+static constexpr std::string_view memory_order[] = {"@model", "uuid", "@access", "@discard", "source", "target"};
+
 void describe(Doc& doc, MemoryDevice& memory) {
+    doc.read_in_order(memory_order);
     doc.required("model", memory.model, Mark::guest | Mark::positive);
     doc.attribute("access", memory.access, Mark::positive);
     doc.attribute("discard", memory.discard);
@@ -32,6 +36,7 @@ void describe(Doc& doc, MemoryDevice& memory) {
     doc.group("source", [&] { describe_source(doc, memory); });
     doc.child("target", memory.target);
     describe_info(doc, memory.info);
+    check_memory(doc, memory);
 }
 
 } // namespace lodge::xml

@@ -1,4 +1,4 @@
-#include "xml/domain/nic.hpp"
+#include "xml/domain/check.hpp"
 #include <algorithm>
 
 namespace lodge::xml {
@@ -176,7 +176,23 @@ void describe_plug(Doc& doc, Nic& nic) {
 
 } // namespace
 
+// libvirt's order of reading.
+static constexpr std::string_view nic_order[] = {"@type",       "@trustGuestRxFilters",
+                                                 "model",       "source",
+                                                 "virtualport", "target",
+                                                 "filterref",   "bandwidth",
+                                                 "vlan",        "mac",
+                                                 "boot",        "rom",
+                                                 "acpi",        "address",
+                                                 "ip",          "route",
+                                                 "portForward", "driver",
+                                                 "backend",     "link",
+                                                 "teaming",     "tune",
+                                                 "mtu",         "coalesce",
+                                                 "port"};
+
 void describe(Doc& doc, Nic& nic) {
+    doc.read_in_order(nic_order);
     doc.attribute("type", nic.type);
     if (doc.when(nic.type == NicType::hostdev)) doc.attribute("managed", nic.managed);
     doc.attribute("trustGuestRxFilters", nic.trust_guest_rx_filters);
@@ -199,6 +215,7 @@ void describe(Doc& doc, Nic& nic) {
     doc.group("coalesce",
               [&] { doc.group("rx", [&] { doc.group("frames", [&] { doc.attribute("max", nic.coalesce_rx_max); }); }); });
     describe_info(doc, nic.info, InfoParts::boot_and_rom);
+    check_nic(doc, nic);
     if (!doc.reading()) return;
     if (!hostdev && !nic.is_virtio()) nic.driver = {};
     if (!doc.live() && is_generated_device(nic.target.dev)) nic.target = {};

@@ -1,4 +1,4 @@
-#include "xml/domain/redirdev.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -46,11 +46,18 @@ template<class T> void describe_id(Doc& doc, const char* name, std::optional<T>&
 
 } // namespace
 
+static constexpr std::string_view redirdev_order[] = {"@bus", "@type", "source", "log", "protocol"};
+
 void describe(Doc& doc, Redirdev& redirdev) {
+    doc.read_in_order(redirdev_order);
     doc.attribute("bus", redirdev.bus, Mark::guest);
     describe_char_type(doc, redirdev.source);
     describe_char_source(doc, redirdev.source);
     describe_info(doc, redirdev.info, InfoParts::boot);
+    check_ends(doc, redirdev.source);
+    doc.check("", [&] {
+        if (redirdev.info.address && !redirdev.info.is(AddressType::usb)) broken("Invalid address for a USB device");
+    });
 }
 
 void describe(Doc& doc, RedirRule& rule) {

@@ -1,4 +1,4 @@
-#include "xml/domain/rng.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -20,12 +20,17 @@ void describe_backend(Doc& doc, Rng& rng) {
 
 } // namespace
 
+// libvirt's order of reading.
+static constexpr std::string_view rng_order[] = {"@model", "rate", "backend"};
+
 void describe(Doc& doc, Rng& rng) {
+    doc.read_in_order(rng_order);
     doc.required("model", rng.model, Mark::guest);
     doc.child("rate", rng.rate);
     doc.group("backend", [&] { describe_backend(doc, rng); }, Mark::single);
     doc.group("driver", [&] { describe_virtio(doc, rng.virtio); });
     describe_info(doc, rng.info);
+    check_rng(doc, rng);
 }
 
 } // namespace lodge::xml

@@ -32,7 +32,9 @@ template<SizeUnit written, SizeUnit assumed> void describe_scaled(Doc& doc, Scal
     if (!doc.reading()) return;
     const auto scale = unit_bytes(unit, size_of(assumed));
     const auto into = size_of(written);
-    if (size.value > std::numeric_limits<std::uint64_t>::max() / scale)
+    constexpr auto most = written == SizeUnit::kib ? std::numeric_limits<std::int64_t>::max() // libvirt's bound for memory
+                                                   : std::numeric_limits<std::uint64_t>::max();
+    if (size.value > static_cast<std::uint64_t>(most) / scale)
         rpc::fail(Code::overflow, "value too large: {}{}", size.value, unit);
     const auto bytes = size.value * scale;
     size.value = bytes / into + (bytes % into != 0);

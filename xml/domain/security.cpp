@@ -1,4 +1,4 @@
-#include "xml/domain/security.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -25,7 +25,18 @@ static void describe(Doc& doc, KeyCipher& c) {
     doc.required("name", c.name);
     doc.required("state", c.state);
 }
-void describe(Doc& doc, KeyWrap& k) { doc.list("cipher", k.ciphers); }
+void describe(Doc& doc, KeyWrap& k) {
+    doc.list("cipher", k.ciphers);
+    doc.check("cipher", [&] {
+        std::set<std::string> names;
+        for (const auto& [name, state] : k.ciphers) {
+            if (name != "aes" && name != "dea")
+                rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute 'name' in element 'cipher': '{}'.", name);
+            if (!names.insert(name).second)
+                malformed("A domain definition can have no more than one cipher node with name {}", name);
+        }
+    });
+}
 
 static void describe(Doc& doc, IdRange& r) {
     doc.required("start", r.start);

@@ -1,4 +1,4 @@
-#include "xml/domain/shmem.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -17,6 +17,7 @@ void describe(Doc& doc, Shmem& shmem) {
     doc.child("server", shmem.server);
     doc.child("msi", shmem.msi, Mark::guest);
     describe_info(doc, shmem.info);
+    check_shmem(doc, shmem);
 }
 
 } // namespace lodge::xml

@@ -1,8 +1,12 @@
-#include "xml/domain/smartcard.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
+// libvirt's order of reading.
+static constexpr std::string_view smartcard_order[] = {"@mode", "certificate", "database", "@type", "source", "log", "protocol"};
+
 void describe(Doc& doc, Smartcard& smartcard) {
+    doc.read_in_order(smartcard_order);
     doc.required("mode", smartcard.mode);
     if (doc.when(smartcard.mode == SmartcardMode::host_certificates)) {
         doc.list("certificate", smartcard.certificates);
@@ -13,6 +17,7 @@ void describe(Doc& doc, Smartcard& smartcard) {
         describe_char_source(doc, smartcard.source);
     }
     describe_info(doc, smartcard.info);
+    check_smartcard(doc, smartcard);
 }
 
 } // namespace lodge::xml

@@ -1,4 +1,4 @@
-#include "xml/domain/tpm.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -38,10 +38,15 @@ void describe_backend(Doc& doc, Tpm& tpm) {
 
 } // namespace
 
+// libvirt's order of reading.
+static constexpr std::string_view tpm_order[] = {"@model", "backend"};
+
 void describe(Doc& doc, Tpm& tpm) {
+    doc.read_in_order(tpm_order);
     doc.attribute("model", tpm.model, Mark::guest | Mark::positive);
     doc.group("backend", [&] { describe_backend(doc, tpm); }, Mark::single);
     describe_info(doc, tpm.info);
+    check_tpm(doc, tpm);
 }
 
 } // namespace lodge::xml

@@ -1,4 +1,4 @@
-#include "xml/domain/tuning.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -110,6 +110,9 @@ static void describe(Doc& doc, CacheAllocation& c) {
 }
 static void describe(Doc& doc, CacheMonitor& m) {
     doc.required("level", m.level);
+    doc.check("@level", [&] {
+        if (m.level != 3) broken("Invalid monitor cache level '{}'", m.level);
+    });
     doc.required("vcpus", m.vcpus);
 }
 static void describe(Doc& doc, CacheTune& t) {

@@ -6,11 +6,34 @@
 
 namespace lodge::xml {
 
-void validate_domain(const Domain& domain);
-// Parts of it.
-void validate_disk(const Disk& disk, const Domain& domain); // validate_disks.cpp
-void validate_devices(const Domain& domain);                // validate_devices.cpp: each device by itself
-void validate_together(const Domain& domain);               // validate_together.cpp: devices and settings that meet
+// A device by itself and by what it needs of the rest: validate_devices.cpp, validate_disks.cpp.
+void validate_device(const Disk& disk, const Domain& domain);
+void validate_device(const Controller& controller, const Domain& domain);
+void validate_device(const Filesystem& fs, const Domain& domain);
+void validate_device(const Nic& nic, const Domain& domain);
+void validate_device(const Smartcard& smartcard, const Domain& domain);
+void validate_device(const Serial& serial, const Domain& domain);
+void validate_device(const Parallel& parallel, const Domain& domain);
+void validate_device(const Console& console, const Domain& domain);
+void validate_device(const Channel& channel, const Domain& domain);
+void validate_device(const Input& input, const Domain& domain);
+void validate_device(const Tpm& tpm, const Domain& domain);
+void validate_device(const Graphics& graphics, const Domain& domain);
+void validate_device(const Sound& sound, const Domain& domain);
+void validate_device(const Audio& audio, const Domain& domain);
+void validate_device(const Video& video, const Domain& domain);
+void validate_device(const Hostdev& hostdev, const Domain& domain);
+void validate_device(const Redirdev& redirdev, const Domain& domain);
+void validate_device(const Rng& rng, const Domain& domain);
+void validate_device(const Shmem& shmem, const Domain& domain);
+void validate_device(const MemoryDevice& memory, const Domain& domain);
+void validate_device(const Iommu& iommu, const Domain& domain);
+void validate_device(const Vsock& vsock, const Domain& domain);
+template<class T> void validate_device(const T&, const Domain&) {} // kinds without rules
+// Where any device may not stand but one of the host's.
+void validate_place(const DeviceInfo& info);
+// Devices and settings that meet, once each device is sound: validate_together.cpp.
+void validate_together(const Domain& domain);
 
 // One thing that a document may not have, and what it is told then.
 struct Rule {

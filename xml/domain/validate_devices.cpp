@@ -58,29 +58,35 @@ void check_source(const CharSource& source, const Domain& domain, bool path_is_g
     }
 }
 
-void check_chardevs(const Domain& d) {
-    for (const auto& serial : d.devices.serials) check_source(serial.source, d);
-    for (const auto& parallel : d.devices.parallels) check_source(parallel.source, d);
-    for (const auto& console : d.devices.consoles) check_source(console.source, d);
-    for (const auto& channel : d.devices.channels)
-        check_source(channel.source, d,
-                     channel.target.type == ChannelTargetType::virtio || channel.target.type == ChannelTargetType::xen);
-    for (const auto& redirdev : d.devices.redirdevs) {
-        if (!has_usb(d)) unsupported("cannot add redirected USB device: USB is disabled for this domain");
-        check_source(redirdev.source, d);
-    }
-    for (const auto& rng : d.devices.rngs)
-        if (rng.backend == RngBackend::egd) check_source(rng.source, d);
-    for (const auto& smartcard : d.devices.smartcards) {
-        if (smartcard.info.address && !smartcard.info.is(AddressType::ccid))
-            unsupported("Controllers must use the 'ccid' address type");
-        if (smartcard.mode == SmartcardMode::passthrough) check_source(smartcard.source, d);
-    }
+} // namespace
+
+void validate_device(const Serial& serial, const Domain& d) { check_source(serial.source, d); }
+void validate_device(const Parallel& parallel, const Domain& d) { check_source(parallel.source, d); }
+void validate_device(const Console& console, const Domain& d) { check_source(console.source, d); }
+
+void validate_device(const Channel& channel, const Domain& d) {
+    const auto type = channel.target.type;
+    check_source(channel.source, d, type == ChannelTargetType::virtio || type == ChannelTargetType::xen);
+}
+
+void validate_device(const Redirdev& redirdev, const Domain& d) {
+    if (!has_usb(d)) unsupported("cannot add redirected USB device: USB is disabled for this domain");
+    check_source(redirdev.source, d);
+}
+
+void validate_device(const Rng& rng, const Domain& d) {
+    if (rng.backend == RngBackend::egd) check_source(rng.source, d);
+}
+
+void validate_device(const Smartcard& smartcard, const Domain& d) {
+    if (smartcard.info.address && !smartcard.info.is(AddressType::ccid))
+        unsupported("Controllers must use the 'ccid' address type");
+    if (smartcard.mode == SmartcardMode::passthrough) check_source(smartcard.source, d);
 }
 
 // ---- controllers ----
 
-void check_controller(const Controller& controller) {
+void validate_device(const Controller& controller, const Domain&) {
     if (controller.type != ControllerType::pci) return;
     const bool is_root = controller.model == ControllerModel::pci_root || controller.model == ControllerModel::pcie_root;
     if (is_root && controller.info.address) unsupported("pci-root and pcie-root controllers should not have an address");
@@ -104,7 +110,7 @@ void check_controller(const Controller& controller) {
 
 // ---- network cards ----
 
-void check_nic(const Nic& nic) {
+void validate_device(const Nic& nic, const Domain&) {
     const auto mac = nic.mac.address ? nic.mac.address->text() : std::string();
     const auto type = word(nic.type);
     const bool ethernet = nic.type == NicType::ethernet;
@@ -138,7 +144,7 @@ void check_nic(const Nic& nic) {
 
 // ---- the host's devices ----
 
-void check_hostdev(const Hostdev& hostdev) {
+void validate_device(const Hostdev& hostdev, const Domain&) {
     const bool subsystem = hostdev.mode == HostdevMode::subsystem;
     const auto is = [&](HostdevType type) { return subsystem && hostdev.type == type; };
     const auto stands = [&](AddressType type) { return !hostdev.info.address || hostdev.info.is(type); };
@@ -157,6 +163,8 @@ void check_hostdev(const Hostdev& hostdev) {
 
 // ---- memory ----
 
+namespace {
+
 constexpr std::uint64_t huge_page_kib = 2048; // of every host that this runs on
 
 void check_virtio_mem(const MemoryTarget& target) {
@@ -168,7 +176,9 @@ void check_virtio_mem(const MemoryTarget& target) {
     if (requested % block) inconsistent("requested size must be an integer multiple of block size");
 }
 
-void check_memory(const MemoryDevice& memory, const Domain& d) {
+} // namespace
+
+void validate_device(const MemoryDevice& memory, const Domain& d) {
     const std::size_t cells = d.cpu ? d.cpu->cells.size() : 0;
     const auto& node = memory.target.node;
     const auto model = word(memory.model);
@@ -197,7 +207,7 @@ void check_memory(const MemoryDevice& memory, const Domain& d) {
 
 // ---- what the user sees, hears and touches ----
 
-void check_video(const Video& video, const Domain& d) {
+void validate_device(const Video& video, const Domain& d) {
     const auto& model = video.model;
     const auto backend = video.driver.name.value_or(VideoBackend::default_);
     const bool qxl = model.type == VideoType::qxl;
@@ -216,7 +226,7 @@ void check_video(const Video& video, const Domain& d) {
     if (model.type != VideoType::virtio) refuse_virtio_options(video.driver.virtio);
 }
 
-void check_input(const Input& input) {
+void validate_device(const Input& input, const Domain&) {
     const auto type = input.type;
     const bool classic = type == InputType::mouse || type == InputType::keyboard;
     if (input.bus == InputBus::ps2 && !classic) malformed("ps2 bus does not support {} input device", word(type));
@@ -230,14 +240,21 @@ void check_input(const Input& input) {
         unsupported("only bus 'virtio' is supported for input model '{}'", word(*input.model));
 }
 
-void check_audio_id(const Domain& d, const std::optional<std::uint32_t>& id) {
+static void check_audio_id(const Domain& d, const std::optional<std::uint32_t>& id) {
     if (!id || *id == 0) return;
     for (const auto& audio : d.devices.audios)
         if (audio.id == *id) return;
     broken("no audio device with ID {}", *id);
 }
 
-void check_graphics(const Graphics& graphics, const Domain& d) {
+void validate_device(const Sound& sound, const Domain& d) { check_audio_id(d, sound.audio_id); }
+
+void validate_device(const Audio& audio, const Domain& d) {
+    for (const auto& other : d.devices.audios)
+        if (&other != &audio && other.id == audio.id) broken("audio ID {} is used multiple times", audio.id);
+}
+
+void validate_device(const Graphics& graphics, const Domain& d) {
     for (const auto& listen : graphics.listens)
         if (listen.type == ListenType::network && listen.network.empty())
             broken("'network' attribute is required for listen type 'network'");
@@ -248,14 +265,14 @@ void check_graphics(const Graphics& graphics, const Domain& d) {
 
 // ---- the rest ----
 
-void check_iommu(const Iommu& iommu) {
+void validate_device(const Iommu& iommu, const Domain&) {
     const auto model = word(iommu.model);
     const bool tuned = iommu.intremap || iommu.caching_mode || iommu.eim || iommu.iotlb || iommu.aw_bits.value_or(0);
     if (iommu.model != IommuModel::intel && tuned) broken("iommu model '{}' doesn't support additional attributes", model);
     if (iommu.model != IommuModel::virtio && iommu.info.address) broken("iommu model '{}' can't have address", model);
 }
 
-void check_tpm(const Tpm& tpm) {
+void validate_device(const Tpm& tpm, const Domain&) {
     if (tpm.backend == TpmBackendType::emulator && tpm.has_active_pcr_banks && tpm.version != TpmVersion::v2_0)
         broken("<active_pcr_banks/> requires TPM version '2.0'");
     if (tpm.backend != TpmBackendType::external) return;
@@ -265,66 +282,24 @@ void check_tpm(const Tpm& tpm) {
           Code::xml_error);
 }
 
-void check_small_ones(const Domain& d) {
-    for (const auto& shmem : d.devices.shmems)
-        apply({{shmem.name.find('/') != std::string::npos, "shmem name cannot include '/' character"},
-               {shmem.name == ".", "shmem name cannot be equal to '.'"},
-               {shmem.name == "..", "shmem name cannot be equal to '..'"}});
-    for (const auto& fs : d.devices.filesystems) {
-        if (fs.target.empty()) rpc::fail(From::domain, Code::no_target, "{}", fs.source.empty() ? fs.socket : fs.source);
-        if (fs.info.boot && fs.driver != FilesystemDriver::virtiofs) unsupported("boot order is only supported for virtiofs");
-    }
-    if (d.devices.iommu) check_iommu(*d.devices.iommu);
-    for (const auto& tpm : d.devices.tpms) check_tpm(tpm);
-    if (!d.devices.vsock) return;
-    if (const auto cid = d.devices.vsock->cid.address.value_or(0); cid > 0 && cid <= 2) unsupported("guest CIDs must be >= 3");
-    if (!d.devices.vsock->model) refuse_virtio_options(d.devices.vsock->virtio);
+void validate_device(const Shmem& shmem, const Domain&) {
+    apply({{shmem.name.find('/') != std::string::npos, "shmem name cannot include '/' character"},
+           {shmem.name == ".", "shmem name cannot be equal to '.'"},
+           {shmem.name == "..", "shmem name cannot be equal to '..'"}});
 }
 
-template<class T> void refuse_unassigned(const std::vector<T>& devices) {
-    for (const auto& device : devices)
-        if (device.info.is(AddressType::unassigned)) unsupported("address of type 'unassigned' is supported only for hostdevs");
+void validate_device(const Filesystem& fs, const Domain&) {
+    if (fs.target.empty()) rpc::fail(From::domain, Code::no_target, "{}", fs.source.empty() ? fs.socket : fs.source);
+    if (fs.info.boot && fs.driver != FilesystemDriver::virtiofs) unsupported("boot order is only supported for virtiofs");
 }
 
-void check_addresses(const Devices& devices) {
-    refuse_unassigned(devices.disks);
-    refuse_unassigned(devices.controllers);
-    refuse_unassigned(devices.filesystems);
-    refuse_unassigned(devices.interfaces);
-    refuse_unassigned(devices.smartcards);
-    refuse_unassigned(devices.serials);
-    refuse_unassigned(devices.parallels);
-    refuse_unassigned(devices.channels);
-    refuse_unassigned(devices.inputs);
-    refuse_unassigned(devices.tpms);
-    refuse_unassigned(devices.sounds);
-    refuse_unassigned(devices.videos);
-    refuse_unassigned(devices.redirdevs);
-    refuse_unassigned(devices.hubs);
-    refuse_unassigned(devices.watchdogs);
-    refuse_unassigned(devices.rngs);
-    refuse_unassigned(devices.shmems);
-    refuse_unassigned(devices.memories);
+void validate_device(const Vsock& vsock, const Domain&) {
+    if (const auto cid = vsock.cid.address.value_or(0); cid > 0 && cid <= 2) unsupported("guest CIDs must be >= 3");
+    if (!vsock.model) refuse_virtio_options(vsock.virtio);
 }
 
-} // namespace
-
-void validate_devices(const Domain& d) {
-    check_addresses(d.devices);
-    for (const auto& disk : d.devices.disks) validate_disk(disk, d);
-    for (const auto& nic : d.devices.interfaces) check_nic(nic);
-    for (const auto& sound : d.devices.sounds) check_audio_id(d, sound.audio_id);
-    for (const auto& hostdev : d.devices.hostdevs) check_hostdev(hostdev);
-    for (const auto& video : d.devices.videos) check_video(video, d);
-    for (const auto& controller : d.devices.controllers) check_controller(controller);
-    check_chardevs(d);
-    for (const auto& input : d.devices.inputs) check_input(input);
-    for (const auto& memory : d.devices.memories) check_memory(memory, d);
-    for (const auto& graphics : d.devices.graphics) check_graphics(graphics, d);
-    std::set<unsigned> ids;
-    for (const auto& audio : d.devices.audios)
-        if (!ids.insert(audio.id).second) broken("audio ID {} is used multiple times", audio.id);
-    check_small_ones(d);
+void validate_place(const DeviceInfo& info) {
+    if (info.is(AddressType::unassigned)) unsupported("address of type 'unassigned' is supported only for hostdevs");
 }
 
 } // namespace lodge::xml

@@ -93,7 +93,12 @@ void check_limits(const Disk& disk) {
 }
 
 void check_bus(const Disk& disk) {
+    using enum DiskBus;
     const auto bus = bus_of(disk);
+    const bool drives = bus == ide || bus == scsi || bus == sata || bus == fdc;
+    if (drives && disk.info.address && !disk.info.is(AddressType::drive))
+        unsupported("Invalid address type '{}' for the disk '{}' with the bus type '{}'", word(disk.info.address->type),
+                    disk.target.dev, word(bus));
     if (bus == DiskBus::virtio) return;
     if (disk.model) unsupported("disk model '{}' not supported for bus '{}'", word(*disk.model), word(bus));
     apply({{disk.driver.queues.value_or(0) != 0, "queues attribute in disk driver element is only supported by virtio-blk"},
@@ -158,12 +163,13 @@ void check_name(const Disk& disk) {
     const auto starts = [&](auto... prefixes) { return (dev.starts_with(prefixes) || ...); };
     if (!is_removable(disk) && !starts("hd", "sd", "vd", "xvd", "ubd")) malformed("Invalid harddisk device name: {}", dev);
     if (floppy && !starts("fd")) malformed("Invalid floppy device name: {}", dev);
-    if (disk.source.empty() && disk.device == DiskDevice::disk) rpc::fail(From::domain, Code::no_source, "{}", dev);
+    if (disk.source.empty() && disk.source.type != SourceType::volume && disk.device == DiskDevice::disk)
+        rpc::fail(From::domain, Code::no_source, "{}", dev);
 }
 
 } // namespace
 
-void validate_disk(const Disk& disk, const Domain& domain) {
+void validate_device(const Disk& disk, const Domain& domain) {
     if (disk.target.dev.empty()) rpc::fail(From::domain, Code::no_target, "{}", disk.source.path);
     check_chain(disk, domain);
     check_lun(disk);

@@ -146,7 +146,7 @@ void check_lifecycle(const Domain& d) {
     if (dumps(d.on_reboot)) refuse("reboot", *d.on_reboot);
 }
 
-void check_huge_pages(const Domain& d) {
+void check_page_nodes(const Domain& d) {
     if (!d.memory_backing || !d.memory_backing->huge_pages) return;
     const auto cells = d.cpu ? d.cpu->cells.size() : 0;
     const auto& pages = d.memory_backing->huge_pages->pages;
@@ -276,7 +276,7 @@ void validate_together(const Domain& d) {
     check_aliases(d.devices);
     check_iommu(d);
     check_lifecycle(d);
-    check_huge_pages(d);
+    check_page_nodes(d);
     check_firmware(d.os);
     if (d.cputune) check_cpu_tune(*d.cputune);
     check_boot_times(d.os);
@@ -284,11 +284,6 @@ void validate_together(const Domain& d) {
     check_id_map(d);
     check_mount_tags(d.devices);
     check_thread_pools(d);
-}
-
-void validate_domain(const Domain& domain) {
-    validate_devices(domain);
-    validate_together(domain);
 }
 
 void refuse_virtio_options(const VirtioOptions& options) {

@@ -1,4 +1,4 @@
-#include "xml/domain/video.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::xml {
 
@@ -6,6 +6,10 @@ void describe(Doc& doc, Acceleration& acceleration) {
     doc.attribute("accel3d", acceleration.accel3d, Mark::guest);
     doc.attribute("accel2d", acceleration.accel2d, Mark::guest);
     doc.attribute("rendernode", acceleration.rendernode);
+    doc.check("", [&] {
+        if (!acceleration.accel3d && !acceleration.accel2d && acceleration.rendernode.empty())
+            unsupported("missing values for acceleration");
+    });
 }
 
 void describe(Doc& doc, Resolution& resolution) {

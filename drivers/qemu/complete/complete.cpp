@@ -3,28 +3,32 @@
 #include "drivers/qemu/complete/pci.hpp"
 #include "drivers/qemu/complete/steps.hpp"
 #include "drivers/qemu/complete/validate.hpp"
+#include "xml/domain/check.hpp"
 
 namespace lodge::drivers::qemu {
 
 namespace {
 
-// The order decides who comes first in lists and on buses.
+// The order decides who comes first in lists and on buses, and it is libvirt's where several things can be refused.
 void complete_parts(xml::Domain& domain, const CompleteContext& ctx) {
     complete_os(domain, ctx);
-    complete_memory(domain);
-    complete_cpu(domain, ctx);
-    complete_features(domain);
-    complete_tuning(domain);
-    complete_security(domain, ctx);
     order_controllers(domain);
-    complete_disks(domain);
-    assign_drives(domain);
     add_scsi_for_hostdevs(domain);
     add_machine_controllers(domain);
+    complete_cpu(domain, ctx);
+    complete_features(domain);
+    complete_security(domain, ctx);
+    complete_tuning(domain);
+    complete_disks(domain);
+    assign_drives(domain);
+    check_given_devices(domain);
     complete_nics(domain);
     complete_graphics(domain, ctx);
     complete_chardevs(domain);
     complete_others(domain);
+    xml::check_domain(domain);
+    complete_memory(domain);
+    complete_boot(domain);
     add_console_twin(domain);
     complete_inputs(domain);
     complete_videos(domain, ctx);
@@ -38,6 +42,7 @@ void complete_parts(xml::Domain& domain, const CompleteContext& ctx) {
     assign_usb(domain);
     assign_dimms(domain);
     refresh_console_twin(domain);
+    xml::check_name(domain);
     validate(domain, ctx);
 }
 

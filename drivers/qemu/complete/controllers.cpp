@@ -24,12 +24,6 @@ std::optional<unsigned> companion_start_port(const Controller& controller) {
     }
 }
 
-void check_model(const Controller& controller) {
-    const auto models = xml::controller_models(controller.type);
-    if (controller.model && std::ranges::find(models, *controller.model) == models.end())
-        rpc::fail(From::domain, Code::config_unsupported, "Unknown model type '{}'", xml::word(*controller.model));
-}
-
 bool goes_before(const Controller& added, const Controller& present) {
     if (!added.index || !present.index) return false;
     if (*present.index > *added.index) return true;
@@ -73,7 +67,6 @@ bool ensure_controller(xml::Devices& devices, ControllerType type, unsigned inde
 void order_controllers(xml::Domain& domain) {
     auto given = std::exchange(domain.devices.controllers, {});
     for (auto& controller : given) {
-        check_model(controller);
         const auto port = companion_start_port(controller);
         if (port && !controller.info.master) controller.info.master = xml::UsbMaster{*port};
         insert_controller(domain.devices, std::move(controller));
@@ -99,10 +92,10 @@ void add_pci_root(xml::Domain& domain) {
     const auto* root = find_controller(domain.devices, ControllerType::pci, 0);
     if (!root) {
         ensure_controller(domain.devices, ControllerType::pci, 0, model);
-    } else if (root->model && root->model != model) {
+    } else if (root->model != model) {
         rpc::fail(From::qemu, Code::xml_error,
                   "The PCI controller with index='0' must be model='{}' for this machine type, but model='{}' was found instead",
-                  xml::word(model), xml::word(*root->model));
+                  xml::word(model), root->model ? xml::word(*root->model) : "(null)");
     }
 }
 
@@ -115,11 +108,6 @@ void use_spapr_bus(const std::vector<Controller>& all, Controller& controller) {
 }
 
 void complete_model(const xml::Domain& domain, Controller& controller) {
-    using enum ControllerModel;
-    const bool virtio_scsi_kind =
-        controller.model == virtio_scsi || controller.model == virtio_transitional || controller.model == virtio_non_transitional;
-    if (controller.driver.iothread.value_or(0) && !virtio_scsi_kind)
-        rpc::fail(From::domain, Code::xml_error, "'iothread' attribute only supported for virtio scsi controllers");
     switch (controller.type) {
     case ControllerType::usb:
         if (!controller.model) controller.model = ControllerModel::piix3_uhci;
@@ -133,47 +121,12 @@ void complete_model(const xml::Domain& domain, Controller& controller) {
     }
 }
 
-void check_usb_controller(const Controller& controller, const xml::Domain& domain) {
-    constexpr unsigned most_ports = 15;
-    using enum ControllerModel;
-    if (controller.model == qusb1 || controller.model == qusb2)
-        rpc::fail(From::qemu, Code::config_unsupported, "USB controller model type 'qusb1' or 'qusb2' is not supported in {}",
-                  xml::word(domain.type));
-    if ((controller.model == nec_xhci || controller.model == qemu_xhci) && controller.ports.value_or(0) > most_ports)
-        rpc::fail(From::qemu, Code::config_unsupported, "'{}' controller only supports up to '{}' ports",
-                  xml::word(*controller.model), most_ports);
-}
-
-void check_pci_controller(const Controller& controller, const xml::Domain& domain) {
-    using enum ControllerModel;
-    const auto index = *controller.index;
-    const auto& machine = domain.os.type.machine;
-    if ((controller.model == pci_root || controller.model == pcie_root) && index != 0)
-        rpc::fail(From::qemu, Code::xml_error, "pci-root and pcie-root controllers should have index 0");
-    if (controller.model == pci_expander_bus && !is_i440fx(machine))
-        rpc::fail(From::qemu, Code::config_unsupported,
-                  "pci-expander-bus controllers are only supported on 440fx-based machinetypes");
-    if (controller.model == pcie_expander_bus && !is_q35(machine))
-        rpc::fail(From::qemu, Code::config_unsupported, "pcie-expander-bus controllers are not supported with this machine type");
-    const std::size_t cells = domain.cpu ? domain.cpu->cells.size() : 0;
-    if (controller.target.node && *controller.target.node >= cells)
-        rpc::fail(From::qemu, Code::xml_error,
-                  "{} with index {} is configured for a NUMA node ({}) not present in the domain's <cpu><numa> array ({})",
-                  controller.model ? xml::word(*controller.model) : "pci", index, *controller.target.node, cells);
-    if (index > 255) // addresses could not name it
-        rpc::fail(From::domain, Code::config_unsupported, "PCI controller index {} too high, maximum is 255", index);
-}
-
 } // namespace
 
 void add_machine_controllers(xml::Domain& domain) {
     const auto& machine = domain.os.type.machine;
-    for (const auto& controller : domain.devices.controllers) {
-        if (controller.type == ControllerType::usb) check_usb_controller(controller, domain);
-        if (controller.type == ControllerType::pci) check_pci_controller(controller, domain);
-    }
+    if (machine != "isapc") add_usb(domain);
     if (!has_pci(machine)) return;
-    add_usb(domain);
     if (is_q35(machine)) ensure_controller(domain.devices, ControllerType::sata, 0);
     add_pci_root(domain);
 }

@@ -35,11 +35,11 @@ template<class F> void for_each_device(xml::Devices& devices, F&& visit) {
     detail::each(devices.rngs, visit);
     detail::each(devices.nvram, visit);
     detail::each(devices.hubs, visit);
-    detail::each(devices.redirdevs, visit);
     detail::each(devices.shmems, visit);
     detail::each(devices.tpms, visit);
     detail::each(devices.panics, visit);
     detail::each(devices.memories, visit);
+    detail::each(devices.redirdevs, visit);
     detail::each(devices.iommu, visit);
     detail::each(devices.vsock, visit);
     detail::each(devices.cryptos, visit);

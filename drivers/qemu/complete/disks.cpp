@@ -77,20 +77,8 @@ void complete_source(xml::StorageSource& source) {
     std::erase_if(source.labels, [](const xml::SourceLabel& label) { return label.labelskip.has_value(); });
 }
 
-// Said before addresses are looked at: one of a wrong type would only confuse.
-void check_address(const Disk& disk) {
-    using enum DiskBus;
-    const auto bus = *disk.target.bus;
-    const bool drives = bus == ide || bus == scsi || bus == sata || bus == fdc;
-    if (drives && disk.info.address && !disk.info.is(xml::AddressType::drive))
-        rpc::fail(rpc::From::domain, rpc::Code::config_unsupported,
-                  "Invalid address type '{}' for the disk '{}' with the bus type '{}'", xml::word(disk.info.address->type),
-                  disk.target.dev, xml::word(bus));
-}
-
 void complete_disk(Disk& disk) {
     if (!disk.target.bus) disk.target.bus = bus_of_name(disk);
-    check_address(disk);
     if (disk.device == DiskDevice::cdrom) disk.readonly = true;
     if (disk.readonly && disk.snapshot == xml::SnapshotMode::no) disk.snapshot.reset();
     if (disk.target.tray == xml::TrayState::closed) disk.target.tray.reset();
@@ -135,10 +123,8 @@ std::optional<unsigned> disk_index(std::string_view name) {
 
 void complete_disks(xml::Domain& domain) {
     auto given = std::exchange(domain.devices.disks, {});
-    for (auto& disk : given) {
-        complete_disk(disk);
-        insert_disk(domain.devices.disks, std::move(disk));
-    }
+    for (auto& disk : given) insert_disk(domain.devices.disks, std::move(disk));
+    for (auto& disk : domain.devices.disks) complete_disk(disk);
 }
 
 } // namespace lodge::drivers::qemu

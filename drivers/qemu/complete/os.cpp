@@ -33,28 +33,12 @@ const EmulatorProfile* CompleteContext::emulator_at(std::string_view path) const
     return nullptr;
 }
 
-namespace {
-
-// Without a wish of their own, guests boot from their first disk.
 void complete_boot(xml::Domain& domain) {
     bool per_device = false;
     for_each_info(domain.devices, [&](const xml::DeviceInfo& info) { per_device |= info.boot.has_value(); });
     auto& os = domain.os;
     if (os.boot.empty() && !per_device) os.boot.push_back({xml::BootDevice::hd});
 }
-
-void check_type(const xml::Domain& domain, const EmulatorProfile& emulator) {
-    if (domain.os.type.value != xml::OsType::hvm)
-        rpc::fail(From::qemu, Code::config_unsupported, "Emulator '{}' does not support os type '{}'", emulator.path,
-                  xml::word(domain.os.type.value));
-    if (domain.type != xml::VirtType::kvm && domain.type != xml::VirtType::qemu)
-        rpc::fail(From::qemu, Code::config_unsupported, "Emulator '{}' does not support virt type '{}'", emulator.path,
-                  xml::word(domain.type));
-    if (domain.type == xml::VirtType::kvm && !emulator.kvm)
-        rpc::fail(From::qemu, Code::config_unsupported, "Emulator '{}' does not support virt type 'kvm'", emulator.path);
-}
-
-} // namespace
 
 const EmulatorProfile& emulator_of(const xml::Domain& domain, const CompleteContext& ctx) {
     const auto* emulator =
@@ -68,24 +52,17 @@ void complete_os(xml::Domain& domain, const CompleteContext& ctx) {
     auto& type = domain.os.type;
     if (type.arch.empty()) type.arch = ctx.host_arch;
     const auto& emulator = emulator_of(domain, ctx);
-    check_type(domain, emulator);
     if (domain.devices.emulator.empty()) domain.devices.emulator = emulator.path;
-    const bool runs = emulator.arch == type.arch || (emulator.arch == "x86_64" && type.arch == "i686");
-    if (!runs)
-        rpc::fail(From::qemu, Code::config_unsupported, "Emulator '{}' does not support arch '{}'", emulator.path, type.arch);
-    const auto* machine = type.machine.empty() ? emulator.default_machine() : emulator.machine(type.machine);
-    if (!machine)
-        rpc::fail(From::qemu, Code::config_unsupported, "Emulator '{}' does not support machine type '{}'", emulator.path,
-                  type.machine);
-    type.machine = machine->name;
     if (!domain.bootloader.empty() || !domain.bootloader_args.empty())
         rpc::fail(From::qemu, Code::config_unsupported, "bootloader is not supported by QEMU");
-    complete_boot(domain);
-    auto& os = domain.os; // what a container starts with means nothing to a machine
-    for (auto* word : {&os.init, &os.init_dir, &os.init_user, &os.init_group}) word->clear();
-    os.init_args.clear(), os.init_env.clear();
-    auto& loader = domain.os.loader;
-    if (loader && !domain.os.firmware && !loader->type) loader->type = xml::LoaderType::rom;
+    const auto* machine = type.machine.empty() ? emulator.default_machine() : emulator.machine(type.machine);
+    if (machine) type.machine = machine->name; // one that it does not know is refused when all is complete
+    auto& os = domain.os;
+    if (os.type.value == xml::OsType::hvm) { // what a container starts with means nothing to a machine
+        for (auto* word : {&os.init, &os.init_dir, &os.init_user, &os.init_group}) word->clear();
+        os.init_args.clear(), os.init_env.clear();
+    }
+    if (os.loader && !os.firmware && !os.loader->type) os.loader->type = xml::LoaderType::rom;
 }
 
 } // namespace lodge::drivers::qemu

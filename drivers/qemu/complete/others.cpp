@@ -22,18 +22,8 @@ void complete_tpm(xml::Tpm& tpm) {
 
 void complete_shmem(xml::Shmem& shmem) {
     using enum xml::ShmemModel;
-    const auto refuse = [&](bool broken, const char* problem) {
-        if (broken)
-            rpc::fail(rpc::From::qemu, rpc::Code::config_unsupported, "shmem model '{}' {}", xml::word(shmem.model), problem);
-    };
     if (shmem.model != ivshmem_doorbell && !(shmem.size && shmem.size->value)) shmem.size = xml::Mebibytes{4};
-    if (shmem.model == ivshmem) return;
-    if (!shmem.server) {
-        refuse(shmem.model == ivshmem_doorbell, "is supported only with server option enabled");
-        return refuse(shmem.msi.has_value(), "doesn't support msi");
-    }
-    refuse(shmem.model == ivshmem_plain, "is supported only with server option disabled");
-    refuse(shmem.size.has_value(), "does not support size setting");
+    if (shmem.model == ivshmem || !shmem.server) return;
     if (!shmem.msi) shmem.msi.emplace();
     if (!shmem.msi->ioeventfd) shmem.msi->ioeventfd = true;
 }

@@ -62,7 +62,8 @@ class Round {
 
     void set_up() {
         for (const auto& controller : devices_.controllers) {
-            if (controller.type != ControllerType::pci || !controller.model || !controller.index) continue;
+            if (controller.type != ControllerType::pci || !controller.index) continue;
+            if (!controller.model) rpc::fail(From::domain, Code::internal_error, "PCI controller model was not set correctly");
             slots_.set_bus(*controller.index, *controller.model);
         }
         slots_.fill_gaps();
@@ -200,19 +201,18 @@ class Round {
             if (controller.index != 0u) continue;
             if (controller.type == ControllerType::ide)
                 pin(controller, at(1, 1), "Primary IDE controller must have PCI address 0:0:1.1");
-            if (controller.type == ControllerType::usb && controller.model == ControllerModel::piix3_uhci)
+            else if (controller.type == ControllerType::usb && controller.model == ControllerModel::piix3_uhci)
                 pin(controller, at(1, 2), "PIIX3 USB controller at index 0 must have PCI address 0:0:1.2");
         }
-        for (unsigned function = 0; function < 8; ++function) slots_.reserve_given(at(1, function), 0);
+        for (const unsigned function : {0u, 3u}) slots_.reserve_given(at(1, function), 0); // ISA bridge, power management
         primary_video(2);
     }
 
     void pin(Controller& controller, const PciAddress& address, const char* refusal) {
-        if (is_given(controller.info)) {
-            if (controller.info.address->pci.same_place(address)) return;
+        if (is_given(controller.info) && !controller.info.address->pci.same_place(address))
             rpc::fail(From::qemu, Code::internal_error, "{}", refusal);
-        }
-        if (!counted_.contains(&controller.info)) fix(controller.info, address);
+        slots_.reserve_given(address, 0);
+        if (!is_given(controller.info) && !counted_.contains(&controller.info)) fix(controller.info, address);
     }
 
     void primary_video(unsigned slot) {
@@ -353,8 +353,19 @@ void complete_target(Controller& controller, const xml::Devices& devices) {
 
 } // namespace
 
+// Other machines have no place for devices that need one.
+static void refuse_without_pci(xml::Devices& devices) {
+    for (const auto& controller : devices.controllers)
+        if (controller.type == ControllerType::pci) return;
+    const PciWorld world{false};
+    for_each_device(devices, [&](auto& device) {
+        if (pci_plug(world, device) && (wants_place(device.info) || device.info.is_pci()))
+            rpc::fail(From::domain, Code::xml_error, "No PCI buses available");
+    });
+}
+
 void assign_pci(xml::Domain& domain) {
-    if (!has_pci(domain.os.type.machine)) return;
+    if (!has_pci(domain.os.type.machine)) return refuse_without_pci(domain.devices);
     add_missing_buses(domain);
     Round round(domain, true);
     round.set_up();

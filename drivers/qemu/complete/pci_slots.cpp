@@ -89,7 +89,14 @@ bool PciSlots::any_takes(unsigned flags) const {
     return std::ranges::any_of(buses_, [&](const Bus& bus) { return bus.takes & flags & plug::kinds; });
 }
 
-void PciSlots::grow_to(unsigned bus_index) {
+void PciSlots::grow_to(unsigned bus_index, unsigned flags) {
+    constexpr unsigned grows = plug::pci | plug::pcie | plug::switch_upstream;
+    const auto name = std::ranges::find_if(plug_names, [&](const PlugName& row) { return row.flag & flags; });
+    if (buses_.size() <= bus_index && flags & plug::kinds && !(flags & grows))
+        rpc::fail(From::domain, Code::internal_error,
+                  "a PCI slot is needed to connect a PCI controller model='{}', but none is available, and it cannot be "
+                  "automatically added",
+                  name == std::end(plug_names) ? "none" : name->name);
     while (buses_.size() <= bus_index) add_bus(pcie_ ? pcie_root_port : pci_bridge);
 }
 
@@ -140,7 +147,7 @@ void PciSlots::check_fit(const PciAddress& address, unsigned flags) const {
 }
 
 void PciSlots::reserve_given(const PciAddress& address, unsigned flags) {
-    grow_to(static_cast<unsigned>(address.bus.value));
+    grow_to(static_cast<unsigned>(address.bus.value), flags);
     check_fit(address, flags);
     if (function_in_use(address))
         rpc::fail(From::domain, Code::xml_error, "Attempted double use of PCI Address {}", address.text());

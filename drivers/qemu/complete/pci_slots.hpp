@@ -66,7 +66,7 @@ class PciSlots {
     void make_bus(Bus& bus, xml::ControllerModel model);
     std::optional<xml::PciAddress> find(unsigned flags, std::optional<unsigned> function) const;
     void grow_for(unsigned flags);
-    void grow_to(unsigned bus_index);
+    void grow_to(unsigned bus_index, unsigned flags);
     void add_bus(xml::ControllerModel model);
     bool any_takes(unsigned flags) const;
     void check_fit(const xml::PciAddress& address, unsigned flags) const;

@@ -9,6 +9,7 @@ namespace lodge::drivers::qemu {
 const EmulatorProfile& emulator_of(const xml::Domain& domain, const CompleteContext& ctx); // os.cpp
 
 void complete_os(xml::Domain& domain, const CompleteContext& ctx);       // os.cpp: architecture, machine, emulator, boot
+void complete_boot(xml::Domain& domain);                                 // os.cpp: from the first disk, if nothing is said
 void complete_cpu(xml::Domain& domain, const CompleteContext& ctx);      // cpu.cpp
 void complete_memory(xml::Domain& domain);                               // memory.cpp
 void complete_features(xml::Domain& domain);                             // features.cpp
@@ -24,6 +25,8 @@ void complete_videos(xml::Domain& domain, const CompleteContext& ctx);   // vide
 void complete_inputs(xml::Domain& domain);                               // inputs.cpp
 void complete_audio(xml::Domain& domain, const CompleteContext& ctx);    // audio.cpp
 void complete_others(xml::Domain& domain);                               // others.cpp: balloon, panic, filesystems, …
+
+void check_given_devices(const xml::Domain& domain); // check_devices.cpp: what is refused beside their defaults
 
 void assign_drives(xml::Domain& domain);        // drives.cpp: <address type='drive'>
 void assign_virtio_serial(xml::Domain& domain); // virtio_serial.cpp

@@ -45,8 +45,9 @@ class Buses {
     explicit Buses(const xml::Devices& devices) {
         for (const auto& controller : devices.controllers) {
             if (controller.type != ControllerType::usb || !root_ports(controller)) continue;
-            auto& root = roots_[*controller.index];
-            root.used.resize(std::max<std::size_t>(root.used.size(), root_ports(controller)));
+            const auto [root, fresh] = roots_.try_emplace(*controller.index);
+            if (!fresh) rpc::fail(From::domain, Code::xml_error, "Duplicate USB controllers with index {}", *controller.index);
+            root->second.used.resize(root_ports(controller));
         }
     }
 

@@ -1,5 +1,6 @@
 // What libvirt's QEMU driver refuses, in its words. Each file of this name checks one part of the document; all of them look
-// only. What no hypervisor could run is refused by xml::check_domain() and xml::validate_domain().
+// only. What no hypervisor could run is refused by xml::check_domain(),
+// xml::validate_device() and xml::validate_together().
 #pragma once
 #include "drivers/qemu/complete/context.hpp"
 #include "xml/domain/validate.hpp"
@@ -23,19 +24,45 @@ bool has_shared_memory(const xml::Domain& domain); // validate_machine.cpp
 bool has_spice(const xml::Devices& devices);       // validate_graphics.cpp
 bool has_iothread(const xml::Domain& domain, unsigned id);
 
-void validate_machine(const xml::Domain& domain, const CompleteContext& ctx);                     // validate_machine.cpp
-void validate_cpu(const xml::Domain& domain);                                                     // validate_cpu.cpp
-void validate_memory(const xml::Domain& domain);                                                  // validate_memory.cpp
+void validate_machine(const xml::Domain& domain, const CompleteContext& ctx); // validate_machine.cpp
+void validate_cpu(const xml::Domain& domain);                                 // validate_cpu.cpp
+void validate_topology(const xml::Domain& domain);
+void validate_memory_plug(const xml::Domain& domain); // validate_memory.cpp
+void validate_memory(const xml::Domain& domain);
 void validate_clock(const xml::Domain& domain);                                                   // validate_clock.cpp
-void validate_disks(const xml::Domain& domain);                                                   // validate_disks.cpp
 void validate_source(const xml::StorageSource& source, xml::StorageFormat format, bool readonly); // validate_source.cpp
 void validate_encryption(const xml::Encryption& encryption, const xml::StorageSource& source, xml::StorageFormat format);
-void validate_nics(const xml::Domain& domain);                                 // validate_nics.cpp
-void validate_hostdevs(const xml::Domain& domain);                             // validate_hostdevs.cpp
-void validate_controllers(const xml::Domain& domain);                          // validate_controllers.cpp
-void validate_chardevs(const xml::Domain& domain);                             // validate_chardevs.cpp
-void validate_graphics(const xml::Domain& domain, const CompleteContext& ctx); // validate_graphics.cpp
-void validate_devices(const xml::Domain& domain, const CompleteContext& ctx);  // validate_devices.cpp: all others
-void validate_addresses(const xml::Domain& domain);                            // validate_addresses.cpp
+void validate_address(const xml::DeviceInfo& info, xml::DiskBus bus, const xml::Domain& domain); // validate_addresses.cpp
+
+// A device, and the guest that it belongs to.
+struct Guest {
+    const xml::Domain& domain;
+    const CompleteContext& ctx;
+};
+void validate_device(const xml::Disk& disk, const Guest& guest);             // validate_disks.cpp
+void validate_device(const xml::Nic& nic, const Guest& guest);               // validate_nics.cpp
+void validate_device(const xml::Hostdev& hostdev, const Guest& guest);       // validate_hostdevs.cpp
+void validate_device(const xml::Controller& controller, const Guest& guest); // validate_controllers.cpp
+void validate_device(const xml::Smartcard& smartcard, const Guest& guest);   // validate_chardevs.cpp
+void validate_device(const xml::Serial& serial, const Guest& guest);
+void validate_device(const xml::Parallel& parallel, const Guest& guest);
+void validate_device(const xml::Channel& channel, const Guest& guest);
+void validate_device(const xml::Console& console, const Guest& guest);
+void validate_device(const xml::Rng& rng, const Guest& guest);
+void validate_device(const xml::Redirdev& redirdev, const Guest& guest);
+void validate_device(const xml::Video& video, const Guest& guest); // validate_graphics.cpp
+void validate_device(const xml::Graphics& graphics, const Guest& guest);
+void validate_device(const xml::Audio& audio, const Guest& guest);
+void validate_device(const xml::Sound& sound, const Guest& guest); // validate_devices.cpp
+void validate_device(const xml::Input& input, const Guest& guest);
+void validate_device(const xml::Filesystem& fs, const Guest& guest);
+void validate_device(const xml::Watchdog& watchdog, const Guest& guest);
+void validate_device(const xml::Memballoon& balloon, const Guest& guest);
+void validate_device(const xml::Nvram& nvram, const Guest& guest);
+void validate_device(const xml::Shmem& shmem, const Guest& guest);
+void validate_device(const xml::Tpm& tpm, const Guest& guest);
+void validate_device(const xml::MemoryDevice& memory, const Guest& guest);
+void validate_device(const xml::Iommu& iommu, const Guest& guest);
+template<class T> void validate_device(const T&, const Guest&) {} // kinds without rules
 
 } // namespace lodge::drivers::qemu

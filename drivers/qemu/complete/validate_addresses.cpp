@@ -1,5 +1,4 @@
 // Where devices stand: what holds for a kind of address, whatever device it belongs to.
-#include "drivers/qemu/complete/devices.hpp"
 #include "drivers/qemu/complete/validate.hpp"
 
 namespace lodge::drivers::qemu {
@@ -37,7 +36,9 @@ void check_drive(const DriveAddress& place, DiskBus bus, const xml::Devices& dev
     }
 }
 
-void check_info(const xml::DeviceInfo& info, DiskBus bus, const xml::Domain& domain) {
+} // namespace
+
+void validate_address(const xml::DeviceInfo& info, DiskBus bus, const xml::Domain& domain) {
     if (info.is(AddressType::spapr_vio) && info.address->reg.value_or(0) > 0xffffffff)
         unsupported(From::qemu, "spapr-vio reg='0x{:x}' exceeds maximum possible value (0xffffffff)", info.address->reg->value);
     if (info.is(AddressType::virtio_s390)) unsupported(From::qemu, "'virtio-s390' addresses are no longer supported");
@@ -45,19 +46,11 @@ void check_info(const xml::DeviceInfo& info, DiskBus bus, const xml::Domain& dom
         unsupported(From::qemu, "cannot use CCW address type for device '{}' using machine type '{}'",
                     info.alias.empty() ? "<null>" : info.alias, domain.os.type.machine);
     if (info.is(AddressType::drive)) check_drive(info.address->drive, bus, domain.devices);
+    if (info.is_pci() && info.address->pci.zpci && (info.address->pci.zpci->uid || info.address->pci.zpci->fid))
+        unsupported(From::qemu, "This QEMU binary doesn't support zPCI");
     apply({{info.acpi_index.value_or(0) && info.address && !info.is_pci(), "ACPI index is only supported for PCI devices"},
            {info.rom && info.address && !info.is_pci() && !info.is(AddressType::unassigned),
             "ROM tuning is only supported for PCI devices"}});
-}
-
-DiskBus bus_of(const xml::Disk& disk) { return disk.target.bus.value_or(DiskBus::none); }
-template<class T> DiskBus bus_of(const T&) { return DiskBus::scsi; } // only SCSI host devices stand on such a bus
-
-} // namespace
-
-void validate_addresses(const xml::Domain& domain) {
-    for_each_device(const_cast<xml::Devices&>(domain.devices),
-                    [&](const auto& device) { check_info(device.info, bus_of(device), domain); });
 }
 
 } // namespace lodge::drivers::qemu

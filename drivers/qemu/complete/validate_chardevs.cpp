@@ -11,12 +11,12 @@ using xml::SerialTargetType;
 
 namespace {
 
-void check_source(const xml::CharSource& source, bool spice) {
+void check_source(const xml::CharSource& source, const Guest& guest) {
     for (const auto& end : source.sources)
         if ((source.type == CharType::tcp || source.type == CharType::unix_) && end.reconnect && end.reconnect->enabled &&
             end.reconnect->timeout == 0U)
             rpc::fail(From::qemu, Code::invalid_arg, "chardev reconnect source timeout cannot be '0'");
-    if ((source.type == CharType::spicevmc || source.type == CharType::spiceport) && !spice)
+    if ((source.type == CharType::spicevmc || source.type == CharType::spiceport) && !has_spice(guest.domain.devices))
         unsupported(From::qemu, "chardev '{}' not supported without spice graphics", xml::word(source.type));
 }
 
@@ -72,29 +72,27 @@ void check_serial(const xml::Serial& serial) {
             xml::word(type), xml::word(model));
 }
 
-void check_smartcard(const xml::Smartcard& smartcard, std::size_t count, bool spice) {
-    const bool first =
-        smartcard.info.is(AddressType::ccid) && !smartcard.info.address->ccid.controller && !smartcard.info.address->ccid.slot;
-    apply({{count > 1 || !first, "this QEMU binary lacks multiple smartcard support"}});
-    if (smartcard.mode == xml::SmartcardMode::passthrough) check_source(smartcard.source, spice);
-}
-
 } // namespace
 
-void validate_chardevs(const xml::Domain& domain) {
-    const auto& devices = domain.devices;
-    const bool spice = has_spice(devices);
-    for (const auto& smartcard : devices.smartcards) check_smartcard(smartcard, devices.smartcards.size(), spice);
-    for (const auto& serial : devices.serials) {
-        check_source(serial.source, spice);
-        check_serial(serial);
-    }
-    for (const auto& parallel : devices.parallels) check_source(parallel.source, spice);
-    for (const auto& channel : devices.channels) check_source(channel.source, spice);
-    for (const auto& console : devices.consoles) check_source(console.source, spice);
-    for (const auto& rng : devices.rngs)
-        if (rng.backend == xml::RngBackend::egd) check_source(rng.source, spice);
-    for (const auto& redirdev : devices.redirdevs) check_source(redirdev.source, spice);
+void validate_device(const xml::Smartcard& smartcard, const Guest& guest) {
+    const bool first =
+        smartcard.info.is(AddressType::ccid) && !smartcard.info.address->ccid.controller && !smartcard.info.address->ccid.slot;
+    apply({{guest.domain.devices.smartcards.size() > 1 || !first, "this QEMU binary lacks multiple smartcard support"}});
+    if (smartcard.mode == xml::SmartcardMode::passthrough) check_source(smartcard.source, guest);
+}
+
+void validate_device(const xml::Serial& serial, const Guest& guest) {
+    check_source(serial.source, guest);
+    check_serial(serial);
+}
+
+void validate_device(const xml::Parallel& parallel, const Guest& guest) { check_source(parallel.source, guest); }
+void validate_device(const xml::Channel& channel, const Guest& guest) { check_source(channel.source, guest); }
+void validate_device(const xml::Console& console, const Guest& guest) { check_source(console.source, guest); }
+void validate_device(const xml::Redirdev& redirdev, const Guest& guest) { check_source(redirdev.source, guest); }
+
+void validate_device(const xml::Rng& rng, const Guest& guest) {
+    if (rng.backend == xml::RngBackend::egd) check_source(rng.source, guest);
 }
 
 } // namespace lodge::drivers::qemu

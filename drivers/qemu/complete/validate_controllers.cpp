@@ -124,13 +124,11 @@ bool has_iothread(const xml::Domain& domain, unsigned id) {
     return ids.empty() && id <= domain.iothreads.value_or(0);
 }
 
-void validate_controllers(const xml::Domain& domain) {
-    for (const auto& controller : domain.devices.controllers) {
-        check_options(controller);
-        if (controller.type == ControllerType::ide) check_ide(controller, domain.os.type.machine);
-        if (controller.type == ControllerType::scsi) check_scsi(controller, domain);
-        if (controller.type == ControllerType::pci) check_pci(controller, domain);
-    }
+void validate_device(const Controller& controller, const Guest& guest) {
+    check_options(controller);
+    if (controller.type == ControllerType::ide) check_ide(controller, guest.domain.os.type.machine);
+    if (controller.type == ControllerType::scsi) check_scsi(controller, guest.domain);
+    if (controller.type == ControllerType::pci) check_pci(controller, guest.domain);
 }
 
 } // namespace lodge::drivers::qemu

@@ -8,11 +8,6 @@ using xml::CpuMode;
 
 namespace {
 
-void check_topology(const xml::Domain& domain, const xml::CpuTopology& topology) {
-    const auto count = topology.sockets * topology.dies.value_or(1) * topology.cores * topology.threads;
-    if (count != domain.max_vcpus()) unsupported(From::qemu, "CPU topology doesn't match maximum vcpu count");
-}
-
 bool passes_through(const xml::Cpu& cpu) { return cpu.mode == CpuMode::host_passthrough || cpu.mode == CpuMode::maximum; }
 
 void check_cache(const xml::Cpu& cpu) {
@@ -55,9 +50,15 @@ void check_address_bits(const xml::Cpu& cpu) {
 void validate_cpu(const xml::Domain& domain) {
     if (!domain.cpu) return;
     const auto& cpu = *domain.cpu;
-    if (cpu.topology) check_topology(domain, *cpu.topology);
     check_cache(cpu);
     check_address_bits(cpu);
+}
+
+void validate_topology(const xml::Domain& domain) {
+    if (!domain.cpu || !domain.cpu->topology) return;
+    const auto& topology = *domain.cpu->topology;
+    const auto count = topology.sockets * topology.dies.value_or(1) * topology.cores * topology.threads;
+    if (count != domain.max_vcpus()) unsupported(From::qemu, "CPU topology doesn't match maximum vcpu count");
 }
 
 } // namespace lodge::drivers::qemu

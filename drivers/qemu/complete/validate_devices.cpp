@@ -9,9 +9,9 @@ using rpc::Code;
 using rpc::From;
 using xml::VirtioModel;
 
-namespace {
-
-void check_tpm(const xml::Tpm& tpm, const std::string& emulator, const CompleteContext& ctx) {
+void validate_device(const xml::Tpm& tpm, const Guest& guest) {
+    const auto& ctx = guest.ctx;
+    const auto& emulator = guest.domain.devices.emulator;
     using enum xml::TpmModel;
     const auto model = tpm.model.value_or(tpm_tis);
     if (tpm.backend == xml::TpmBackendType::emulator) {
@@ -29,7 +29,7 @@ void check_tpm(const xml::Tpm& tpm, const std::string& emulator, const CompleteC
         unsupported(From::qemu, "The QEMU executable {} does not support TPM model {}", emulator, xml::word(model));
 }
 
-void check_filesystem(const xml::Filesystem& fs, bool shared_memory) {
+void validate_device(const xml::Filesystem& fs, const Guest& guest) {
     using enum xml::FilesystemDriver;
     const bool modes = fs.fmode.bits || fs.dmode.bits;
     const bool passes = fs.accessmode == xml::FilesystemAccess::passthrough;
@@ -48,10 +48,11 @@ void check_filesystem(const xml::Filesystem& fs, bool shared_memory) {
            {!fs.format.empty(), "virtiofs does not support format"},
            {fs.multidevs.value_or(xml::MultiDevs::default_) != xml::MultiDevs::default_, "virtiofs does not support multidevs"},
            {modes, "virtiofs does not support fmode and dmode"},
-           {!shared_memory, "'virtiofs' requires shared memory"}});
+           {!has_shared_memory(guest.domain), "'virtiofs' requires shared memory"}});
 }
 
-void check_iommu(const xml::Iommu& iommu, const xml::Domain& domain) {
+void validate_device(const xml::Iommu& iommu, const Guest& guest) {
+    const auto& domain = guest.domain;
     const auto model = xml::word(iommu.model);
     const bool q35 = is_q35(domain.os.type.machine);
     if (iommu.model == xml::IommuModel::intel && !q35)
@@ -64,13 +65,13 @@ void check_iommu(const xml::Iommu& iommu, const xml::Domain& domain) {
     if (iommu.info.address && !iommu.info.is_pci()) unsupported(From::qemu, "IOMMU device: '{}' needs a PCI address", model);
 }
 
-void check_input(const xml::Input& input) {
+void validate_device(const xml::Input& input, const Guest&) {
     if (input.bus != xml::InputBus::virtio) return;
     if (input.model.value_or(VirtioModel::virtio) != VirtioModel::virtio)
         unsupported(From::qemu, "virtio (non-)transitional models are not supported for input type={}", xml::word(input.type));
 }
 
-void check_watchdog(const xml::Watchdog& watchdog) {
+void validate_device(const xml::Watchdog& watchdog, const Guest&) {
     using enum xml::WatchdogModel;
     const auto model = xml::word(watchdog.model);
     const bool placed = watchdog.info.address.has_value();
@@ -83,36 +84,25 @@ void check_watchdog(const xml::Watchdog& watchdog) {
     unsupported(From::qemu, "{} model of watchdog is allowed for s390 and s390x only", model);
 }
 
-void check_sound(const xml::Sound& sound) {
+void validate_device(const xml::Sound& sound, const Guest&) {
     if (sound.model == xml::SoundModel::ich7)
         rpc::fail(From::qemu, Code::internal_error, "sound card model '{}' is not supported by qemu", xml::word(sound.model));
 }
 
-void check_memory(const xml::MemoryDevice& memory) {
+void validate_device(const xml::MemoryDevice& memory, const Guest&) {
     apply({{memory.model == xml::MemoryModel::sgx_epc, "sgx epc isn't supported by this QEMU binary"}});
 }
 
-void check_balloon(const xml::Memballoon& balloon) {
+void validate_device(const xml::Memballoon& balloon, const Guest&) {
     if (balloon.model == xml::BalloonModel::xen)
         unsupported(From::qemu, "Memory balloon device type '{}' is not supported by this version of qemu",
                     xml::word(balloon.model));
 }
 
-} // namespace
+void validate_device(const xml::Nvram&, const Guest&) { apply({{true, "nvram device is only supported for PPC64"}}); }
 
-void validate_devices(const xml::Domain& domain, const CompleteContext& ctx) {
-    const auto& devices = domain.devices;
-    for (const auto& sound : devices.sounds) check_sound(sound);
-    for (const auto& input : devices.inputs) check_input(input);
-    for (const auto& fs : devices.filesystems) check_filesystem(fs, has_shared_memory(domain));
-    for (const auto& watchdog : devices.watchdogs) check_watchdog(watchdog);
-    if (devices.memballoon) check_balloon(*devices.memballoon);
-    apply({{devices.nvram.has_value(), "nvram device is only supported for PPC64"}});
-    for (const auto& shmem : devices.shmems)
-        apply({{shmem.model == xml::ShmemModel::ivshmem, "ivshmem device is not supported with this QEMU binary"}});
-    for (const auto& tpm : devices.tpms) check_tpm(tpm, devices.emulator, ctx);
-    for (const auto& memory : devices.memories) check_memory(memory);
-    if (devices.iommu) check_iommu(*devices.iommu, domain);
+void validate_device(const xml::Shmem& shmem, const Guest&) {
+    apply({{shmem.model == xml::ShmemModel::ivshmem, "ivshmem device is not supported with this QEMU binary"}});
 }
 
 } // namespace lodge::drivers::qemu

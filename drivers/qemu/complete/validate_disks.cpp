@@ -173,19 +173,16 @@ void check_sources(const Disk& disk, bool shared_memory) {
 
 } // namespace
 
-void validate_disks(const xml::Domain& domain) {
-    const auto& disks = domain.devices.disks;
-    for (const auto& disk : disks) {
-        check_geometry(disk);
-        check_medium(disk);
-        check_identity(disk);
-        check_rotation(disk);
-        check_place(disk);
-        check_driver(disk, domain);
-        check_limits(disk, disks);
-        check_transient(disk);
-        check_sources(disk, has_shared_memory(domain));
-    }
+void validate_device(const Disk& disk, const Guest& guest) {
+    check_geometry(disk);
+    check_medium(disk);
+    check_identity(disk);
+    check_rotation(disk);
+    check_place(disk);
+    check_driver(disk, guest.domain);
+    check_limits(disk, guest.domain.devices.disks);
+    check_transient(disk);
+    check_sources(disk, has_shared_memory(guest.domain));
 }
 
 } // namespace lodge::drivers::qemu

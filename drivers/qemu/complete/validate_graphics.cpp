@@ -26,21 +26,27 @@ void check_dbus(const Graphics& graphics, const xml::Devices& devices) {
             unsupported(From::qemu, "The associated audio is not of 'dbus' kind.");
 }
 
-void check_graphics(const Graphics& graphics, bool headless, const xml::Devices& devices, const CompleteContext& ctx) {
+} // namespace
+
+void validate_device(const Graphics& graphics, const Guest& guest) {
     using enum GraphicsType;
+    const auto& devices = guest.domain.devices;
+    const bool headless = std::ranges::any_of(devices.graphics, [](const Graphics& g) { return g.is(egl_headless); });
     if (graphics.is(rdp) || graphics.is(desktop))
         unsupported(From::qemu, "{} graphics are not supported with this QEMU", xml::word(graphics.type));
     apply({{headless && !graphics.is(egl_headless) && !graphics.is(vnc) && !graphics.is(spice),
             "graphics type 'egl-headless' is only supported with one of: 'vnc', 'spice' graphics types"},
            {headless && graphics.is(spice) && xml::is_yes(graphics.gl.enable),
             "multiple OpenGL displays are not supported by QEMU"}});
-    if (graphics.is(spice)) check_spice(graphics, ctx);
+    if (graphics.is(spice)) check_spice(graphics, guest.ctx);
     if (graphics.is(vnc) && graphics.passwd && graphics.passwd->size() > 8)
         unsupported(From::qemu, "VNC password is {} characters long, only 8 permitted", graphics.passwd->size());
     if (graphics.is(dbus)) check_dbus(graphics, devices);
 }
 
 // ---- graphics cards ----
+
+namespace {
 
 void check_sizes(const xml::VideoModel& model) {
     using enum VideoType;
@@ -62,7 +68,9 @@ void check_sizes(const xml::VideoModel& model) {
             "value for 'vram' must be at least 1 MiB (1024 KiB)"}});
 }
 
-void check_video(const xml::Video& video) {
+} // namespace
+
+void validate_device(const xml::Video& video, const Guest&) {
     using enum VideoType;
     const auto& model = video.model;
     if (model.type == none) return;
@@ -81,21 +89,13 @@ void check_video(const xml::Video& video) {
             "3d acceleration is supported only with 'virtio' video device"}});
 }
 
-} // namespace
-
 bool has_spice(const xml::Devices& devices) {
     return std::ranges::any_of(devices.graphics, [](const Graphics& g) { return g.is(GraphicsType::spice); });
 }
 
-void validate_graphics(const xml::Domain& domain, const CompleteContext& ctx) {
-    const auto& devices = domain.devices;
-    const bool headless =
-        std::ranges::any_of(devices.graphics, [](const Graphics& g) { return g.is(GraphicsType::egl_headless); });
-    for (const auto& video : devices.videos) check_video(video);
-    for (const auto& graphics : devices.graphics) check_graphics(graphics, headless, devices, ctx);
-    for (const auto& audio : devices.audios)
-        apply({{audio.type == xml::AudioType::spice && !has_spice(devices),
-                "Spice audio is not supported without spice graphics"}});
+void validate_device(const xml::Audio& audio, const Guest& guest) {
+    apply({{audio.type == xml::AudioType::spice && !has_spice(guest.domain.devices),
+            "Spice audio is not supported without spice graphics"}});
 }
 
 } // namespace lodge::drivers::qemu

@@ -20,20 +20,16 @@ void check_mediated(const Hostdev& hostdev, const xml::Domain& domain) {
           "graphics device is needed for attribute value 'display=on' in <hostdev>"}});
 }
 
-void check_hostdev(const Hostdev& hostdev, const xml::Domain& domain) {
+} // namespace
+
+void validate_device(const Hostdev& hostdev, const Guest& guest) {
     if (hostdev.mode == xml::HostdevMode::capabilities)
-        unsupported(From::qemu, "hostdev mode 'capabilities' is not supported in {}", xml::word(domain.type));
+        unsupported(From::qemu, "hostdev mode 'capabilities' is not supported in {}", xml::word(guest.domain.type));
     apply({{hostdev.type == HostdevType::pci && hostdev.source.write_filtering.has_value(),
             "Write filtering of PCI device configuration space is not supported by qemu"},
            {hostdev.type == HostdevType::scsi_host && hostdev.info.boot,
             "booting from assigned devices is not supported by vhost SCSI devices"}});
-    if (hostdev.type == HostdevType::mdev) check_mediated(hostdev, domain);
-}
-
-} // namespace
-
-void validate_hostdevs(const xml::Domain& domain) {
-    for (const auto& hostdev : domain.devices.hostdevs) check_hostdev(hostdev, domain);
+    if (hostdev.type == HostdevType::mdev) check_mediated(hostdev, guest.domain);
 }
 
 } // namespace lodge::drivers::qemu

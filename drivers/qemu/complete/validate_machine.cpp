@@ -10,6 +10,19 @@ using rpc::From;
 
 namespace {
 
+void check_emulator(const xml::Domain& domain, const EmulatorProfile& emulator) {
+    const auto refuse = [&](const char* what, std::string_view value) {
+        unsupported(From::qemu, "Emulator '{}' does not support {} '{}'", emulator.path, what, value);
+    };
+    const auto& type = domain.os.type;
+    if (type.value != xml::OsType::hvm) refuse("os type", xml::word(type.value));
+    const bool runs = emulator.arch == type.arch || (emulator.arch == "x86_64" && type.arch == "i686");
+    if (!runs) refuse("arch", type.arch);
+    const bool kvm = domain.type == xml::VirtType::kvm;
+    if ((!kvm && domain.type != xml::VirtType::qemu) || (kvm && !emulator.kvm)) refuse("virt type", xml::word(domain.type));
+    if (!emulator.machine(type.machine)) refuse("machine type", type.machine);
+}
+
 struct FeatureRow {
     bool present;
     const char* name;
@@ -154,15 +167,17 @@ bool has_shared_memory(const xml::Domain& domain) {
 }
 
 void validate_machine(const xml::Domain& domain, const CompleteContext& ctx) {
+    check_emulator(domain, emulator_of(domain, ctx));
     apply({{domain.memtune && domain.memtune->min_guarantee.value_or(xml::Kibibytes{}) > 0,
             "Parameter 'min_guarantee' not supported by QEMU."}});
     check_firmware(domain);
     check_lifecycle(domain);
     validate_cpu(domain);
-    validate_memory(domain);
+    validate_memory_plug(domain);
     validate_clock(domain);
     check_secure_boot(domain);
     check_vcpus(domain, ctx);
+    validate_topology(domain);
     check_many_vcpus(domain);
     check_cache_tuning(domain);
     if (domain.features) {
@@ -170,6 +185,7 @@ void validate_machine(const xml::Domain& domain, const CompleteContext& ctx) {
         check_smm(domain, *domain.features);
         if (domain.features->tcg) check_tcg(domain, *domain.features->tcg);
     }
+    validate_memory(domain);
     check_consoles(domain.devices);
     for (const auto& info : domain.sysinfo) check_sysinfo(info);
     for (const auto& panic : domain.devices.panics) check_panic(panic);

@@ -43,7 +43,9 @@ void check_conflicts(const std::vector<MemoryDevice>& memories) {
     }
 }
 
-void check_hotplug(const xml::Domain& domain) {
+} // namespace
+
+void validate_memory_plug(const xml::Domain& domain) {
     const auto& memories = domain.devices.memories;
     const bool room = domain.max_memory && domain.max_memory->size > 0;
     apply({{!room && !memories.empty(), "cannot use/hotplug a memory device when domain 'maxMemory' is not defined"}});
@@ -64,19 +66,12 @@ void check_hotplug(const xml::Domain& domain) {
             "memory device total size exceeds hotplug space"}});
 }
 
-void check_huge_pages(const xml::Domain& domain) {
+void validate_memory(const xml::Domain& domain) {
     const auto& backing = domain.memory_backing;
     if (!backing || !backing->huge_pages) return;
     apply({{backing->allocation && backing->allocation->mode == xml::BackingAllocation::ondemand,
             "hugepages are not allowed with memory allocation ondemand"},
            {backing->source == xml::BackingSource::anonymous, "hugepages are not allowed with anonymous memory source"}});
-}
-
-} // namespace
-
-void validate_memory(const xml::Domain& domain) {
-    check_hotplug(domain);
-    check_huge_pages(domain);
 }
 
 } // namespace lodge::drivers::qemu

@@ -63,12 +63,10 @@ void check_plug(const Nic& nic) {
 
 } // namespace
 
-void validate_nics(const xml::Domain& domain) {
-    for (const auto& nic : domain.devices.interfaces) {
-        check_addresses(nic);
-        check_queues(nic);
-        check_plug(nic);
-    }
+void validate_device(const Nic& nic, const Guest&) {
+    check_addresses(nic);
+    check_queues(nic);
+    check_plug(nic);
 }
 
 } // namespace lodge::drivers::qemu

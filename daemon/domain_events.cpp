@@ -106,7 +106,13 @@ void Domain::ended(EndReason reason) {
         spdlog::error("{}: {}", name_, error.what());
     }
     updated_ = false;
-    const int id = std::exchange(id_, -1);
+    // Where the guest ended by itself, the event still carries its id; where a call ended it, the id is gone by then.
+    // A snapshot that is to be the end is told before the guest is ended.
+    const bool halted = reason == EndReason::from_snapshot && !held_;
+    const bool by_itself = reason == EndReason::shutdown || reason == EndReason::crashed || halted;
+    const int id = by_itself ? id_ : -1;
+    id_ = -1;
+    hypervisor_.host().idle().consider();
     emit<remote::DomainEventCallbackLifecycleCall, remote::DomainEventLifecycleCall>(
         api::domain_event_id_lifecycle,
         {0, {{name_, uuid_, id}, static_cast<int>(api::domain_event_stopped), static_cast<int>(outcome.detail)}});

@@ -171,6 +171,10 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     static Task<> destroy_now(std::shared_ptr<QemuMachine> self, bool graceful, EndReason reason);
     static Task<> await_end(std::shared_ptr<QemuMachine> self);
     static Task<> power_off(std::shared_ptr<QemuMachine> self, EndReason reason);
+    // auto_dump.cpp: dumps that a guest's document orders. False: there is none; the log says why.
+    static Task<bool> dump_by_itself(std::shared_ptr<QemuMachine> self);
+    static Task<> dump_and_obey(std::shared_ptr<QemuMachine> self, xml::LifecycleAction action, EndReason reason);
+    static Task<> dump_and_go_on(std::shared_ptr<QemuMachine> self);
     static Task<> reset_now(std::shared_ptr<QemuMachine> self);
     static Task<> resets_end_again(std::shared_ptr<QemuMachine> self);
     static Task<> start_again(std::shared_ptr<QemuMachine> self);

@@ -47,6 +47,9 @@ const QemuMachine::EventRow QemuMachine::event_rows[] = {
          const int action = watchdog_action(text(e.data, "action"));
          if (action == 1) m.asked_pause_ = PauseReason::watchdog;
          m.tell(event::Watchdog{action});
+         const auto& watchdogs = m.parts_.domain->devices.watchdogs;
+         if (std::ranges::any_of(watchdogs, [](const auto& dog) { return dog.action == xml::WatchdogAction::dump; }))
+             m.background("watchdog", dump_and_go_on(m.shared_from_this()));
      }},
     {"BLOCK_IO_ERROR", [](QemuMachine& m, const QmpEvent& e) { m.on_io_error(e.data); }},
     {"BALLOON_CHANGE",
@@ -135,11 +138,13 @@ void QemuMachine::on_panic(const json& data) {
 
 void QemuMachine::obey(LifecycleAction action, EndReason reason) {
     switch (action) {
-    case LifecycleAction::destroy:
-    case LifecycleAction::coredump_destroy: return background("cannot end", power_off(shared_from_this(), reason));
+    case LifecycleAction::destroy: return background("cannot end", power_off(shared_from_this(), reason));
     case LifecycleAction::restart:
-    case LifecycleAction::rename_restart:
-    case LifecycleAction::coredump_restart: return background("cannot restart", start_again(shared_from_this()));
+    case LifecycleAction::rename_restart: return background("cannot restart", start_again(shared_from_this()));
+    case LifecycleAction::coredump_destroy:
+        return background("crash", dump_and_obey(shared_from_this(), LifecycleAction::destroy, reason));
+    case LifecycleAction::coredump_restart:
+        return background("crash", dump_and_obey(shared_from_this(), LifecycleAction::restart, reason));
     case LifecycleAction::preserve: return;
     }
 }

@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 import libvirt
 import world
@@ -198,6 +199,66 @@ class EventsTest(world.Case):
         dom.create()
         self.expect("kept", [("defined", 0), ("resumed", 0), ("started", 0), ("suspended", 0), ("crashed", 0)])
         self.assertEqual(dom.state(), [libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_CRASHED_PANICKED])
+        dom.destroy()
+
+    def test_what_an_end_is_called_by(self):
+        """Where the guest ended by itself the event has its number still; where somebody ended it, no more."""
+        numbers = []
+        conn = self.connect()
+        mine = conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                           lambda _c, dom, event, _d, _o: numbers.append(dom.ID()) if event == 5 else None, None)
+        self.addCleanup(conn.domainEventDeregisterAny, mine)
+        dom = self.define("ends")
+        dom.create()
+        dom.destroy()
+        wait_for(lambda: len(numbers) == 1, what="the first end")
+        dom.create()
+        number = dom.ID()
+        os.kill(world.qemu_pid("ends"), 9)
+        wait_for(lambda: len(numbers) == 2, what="the second end")
+        self.assertEqual(numbers, [-1, number])
+
+    def test_an_agent_that_is_not_there_yet(self):
+        channel = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+        dom = self.define("mute", devices=channel)
+        dom.create()
+        self.heard("mute", "lifecycle", "started", 0)
+        state = libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED
+        reason = libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_DOMAIN_STARTED
+        self.assertEqual(self.events.of("mute", "agent_lifecycle"), [("agent_lifecycle", str(state), str(reason))])
+        dom.destroy()
+
+    def test_a_panic_that_is_dumped(self):
+        folder = "/var/lib/libvirt/qemu/dump"
+        dom = self.define("fallen", PANIC, "<panic model='isa'/>", "<on_crash>coredump-destroy</on_crash>")
+        dom.create()
+        number = dom.ID()
+        self.expect("fallen", [("defined", 0), ("resumed", 0), ("started", 0), ("suspended", 0), ("crashed", 0), ("stopped", 2)])
+        (dump,) = [name for name in os.listdir(folder) if name.startswith(f"{number}-fallen-")]
+        with open(f"{folder}/{dump}", "rb") as file:
+            self.assertEqual(file.read(4), b"\x7fELF")
+
+    def test_a_panic_without_room_for_its_dump(self):
+        """The guest is kept: it is all that there is to look at."""
+        folder = "/var/lib/libvirt/qemu/dump"
+        world.run("mount", "-t", "tmpfs", "-o", "size=4k", "none", folder)
+        self.addCleanup(world.run, "umount", folder)
+        dom = self.define("stuck", PANIC, "<panic model='isa'/>", "<on_crash>coredump-restart</on_crash>")
+        dom.create()
+        self.heard("stuck", "lifecycle", "crashed", 0)
+        time.sleep(1)
+        self.assertEqual(dom.state(), [libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_CRASHED_PANICKED])
+        self.assertEqual(os.listdir(folder), [])
+        dom.destroy()
+
+    def test_a_watchdog_that_has_the_guest_dumped(self):
+        folder = "/var/lib/libvirt/qemu/dump"
+        dom = self.define("bitten", BARK, "<watchdog model='ib700' action='dump'/>")
+        dom.create()
+        self.heard("bitten", "watchdog", "1")
+        self.expect("bitten", [("defined", 0), ("resumed", 0), ("started", 0), ("suspended", 3), ("resumed", 0)])
+        self.assertEqual(len([name for name in os.listdir(folder) if name.startswith(f"{dom.ID()}-bitten-")]), 1)
+        self.assertEqual(dom.state(), [libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_UNPAUSED])
         dom.destroy()
 
     def test_a_killed_machine(self):

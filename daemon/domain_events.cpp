@@ -2,6 +2,7 @@
 #include "daemon/block_jobs.hpp"
 #include "daemon/device_rules.hpp"
 #include "daemon/domain.hpp"
+#include "daemon/finished_job.hpp"
 #include "daemon/nics.hpp"
 #include "daemon/store.hpp"
 #include "drivers/block_jobs.hpp"
@@ -97,8 +98,8 @@ void Domain::ended(EndReason reason) {
     unplug();
     prepared_ = false;
     machine_.reset();
+    taints_.clear();
     const std::shared_ptr<const xml::Domain> was = std::exchange(live_, nullptr);
-    // The event still carries the id of the guest that ended.
     set_state(api::domain_shutoff, static_cast<int>(outcome.shutoff));
     try {
         if (hypervisor_.is_persistent()) store::remove_now(hypervisor_.status_file(name_));
@@ -131,13 +132,21 @@ void Domain::drop_if_gone() {
 
 void Domain::handle(const event::ChannelChanged& e) {
     keep_status();
-    if (e.name != "org.qemu.guest_agent.0") return;
-    emit<remote::DomainEventCallbackAgentLifecycleCall>(
-        api::domain_event_id_agent_lifecycle,
-        {0, wire(),
-         static_cast<int>(e.connected ? api::connect_domain_event_agent_lifecycle_state_connected
-                                      : api::connect_domain_event_agent_lifecycle_state_disconnected),
-         static_cast<int>(api::connect_domain_event_agent_lifecycle_reason_channel)});
+    if (e.name == "org.qemu.guest_agent.0")
+        emit_agent_lifecycle(e.connected, api::connect_domain_event_agent_lifecycle_reason_channel);
+}
+
+void Domain::emit_agent_lifecycle(bool connected, unsigned reason) {
+    const auto state = connected ? api::connect_domain_event_agent_lifecycle_state_connected
+                                 : api::connect_domain_event_agent_lifecycle_state_disconnected;
+    emit<remote::DomainEventCallbackAgentLifecycleCall>(api::domain_event_id_agent_lifecycle,
+                                                        {0, wire(), static_cast<int>(state), static_cast<int>(reason)});
+}
+
+void Domain::taint(Taint taint) {
+    if (!taints_.insert(taint).second) return;
+    spdlog::warn("{}: {}", name_, taint_message(taint));
+    keep_status();
 }
 
 void Domain::handle(const event::RtcChange& e) {
@@ -303,12 +312,7 @@ void Domain::handle(const event::JobCompleted& e) {
     job.operation = e.operation;
     job.figures = e.figures;
     if (e.operation == static_cast<int>(api::domain_job_operation_backup)) job.backup_xml.clear();
-    remote::DomainEventCallbackJobCompletedMsg message{0, wire(), {}};
-    message.params.push_back({"operation", e.operation});
-    for (const auto& [name, value] : e.figures) message.params.push_back({name, value});
-    message.params.push_back({"success", e.success});
-    if (!e.error.empty()) message.params.push_back({"errmsg", e.error});
-    emit<remote::DomainEventCallbackJobCompletedCall>(api::domain_event_id_job_completed, std::move(message));
+    emit<remote::DomainEventCallbackJobCompletedCall>(api::domain_event_id_job_completed, {0, wire(), finished_params(job)});
     keep_status();
 }
 

@@ -12,6 +12,7 @@ struct DomainStatus {
     std::string machine;              // Machine::status()
     std::string backup;               // the document of the backup that runs
     std::optional<int> agent_timeout; // as virDomainAgentSetResponseTimeout was told
+    std::string taints;               // names, with commas between
     xml::Domain domain;
 };
 void describe(xml::Doc& doc, DomainStatus& status);

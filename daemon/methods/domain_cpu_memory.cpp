@@ -175,7 +175,8 @@ Task<> set_guest_vcpus(ClientPtr client, remote::DomainSetGuestVcpusArgs args) {
     for (const json all = co_await agent_vcpus(domain); const auto& vcpu : all) {
         const unsigned id = vcpu.value("logical-id", 0u);
         if (!left.erase(id)) continue;
-        if (args.state == 0 && !vcpu.value("can-offline", false)) fail(Code::invalid_arg, "vCPU '{}' is not offlinable", id);
+        if (args.state == 0 && !vcpu.value("can-offline", false))
+            fail(Code::operation_unsupported, "vCPU '{}' is not offlinable", id);
         if (vcpu.value("online", false) != (args.state == 1))
             changes.push_back({{"logical-id", id}, {"online", args.state == 1}});
     }

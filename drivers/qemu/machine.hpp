@@ -198,7 +198,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     static const EventRow event_rows[];
 
     // console.cpp
-    Task<Endpoint> open_character_device(const xml::CharSource& source, std::string alias, bool force);
+    Task<Endpoint> open_character_device(const xml::CharSource& source, std::string alias, bool force, const char* what);
 
     // backup.cpp
     static Task<std::vector<std::uint32_t>> begin_backup(std::shared_ptr<QemuMachine> self, BackupPlan plan);

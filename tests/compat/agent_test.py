@@ -61,6 +61,8 @@ class Agent(world.Case):
         finally:
             self.assertEqual(self.guest.fsThaw(), frozen)
         self.assertEqual(self.guest.fsFreeze(["/data"]), 1)
+        with self.refused(libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, "specifying mountpoints is not supported"):
+            self.guest.fsThaw(["/data"])
         self.assertEqual(self.guest.fsThaw(), 1)
         with self.refused(libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, "Specifying mount point is not supported"):
             self.guest.fSTrim("/data", 0)
@@ -115,6 +117,8 @@ class Agent(world.Case):
         self.assertEqual(sorted(self.guest.authorizedSSHKeysGet("root")), [key, other])
         self.guest.authorizedSSHKeysSet("root", [key], libvirt.VIR_DOMAIN_AUTHORIZED_SSH_KEYS_SET_REMOVE)
         self.assertEqual(self.guest.authorizedSSHKeysGet("root"), [other])
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "keys in virDomainAuthorizedSSHKeysSet must not be NULL"):
+            self.guest.authorizedSSHKeysSet("root", [], libvirt.VIR_DOMAIN_AUTHORIZED_SSH_KEYS_SET_REMOVE)
         with self.refused(libvirt.VIR_ERR_INTERNAL_ERROR, "unable to execute QEMU agent command 'guest-ssh-get-authorized-keys'"):
             self.guest.authorizedSSHKeysGet("nobody-knows")
         with self.refused(libvirt.VIR_ERR_INTERNAL_ERROR, "unable to execute QEMU agent command 'guest-set-user-password'"):
@@ -143,6 +147,11 @@ class Agent(world.Case):
             )
         )
         self.assertGreater(started["return"]["pid"], 0)
+        with self.refused(libvirt.VIR_ERR_INTERNAL_ERROR, "cannot parse json nonsense"):
+            libvirt_qemu.qemuAgentCommand(self.guest, "nonsense", 30, 0)
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "guest agent timeout '-5' is less than the minimum '-2'"):
+            libvirt_qemu.qemuAgentCommand(self.guest, '{"execute": "guest-ping"}', -5, 0)
+        self.assertIn("tainted: custom guest agent control commands issued", self.guest.messages())
 
     def test_response_timeout(self):
         self.assertEqual(self.guest.agentSetResponseTimeout(20), 0)
@@ -152,6 +161,16 @@ class Agent(world.Case):
 
 
 class NoAgent(world.Case):
+    def test_a_guest_that_is_off(self):
+        off = self.connect().defineXML(world.bare_xml("off", devices=CHANNEL))
+        self.assertEqual(off.agentSetResponseTimeout(7), 0)
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "domain is not running", origin=libvirt.VIR_FROM_QEMU):
+            off.guestInfo()
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "domain is not running", origin=libvirt.VIR_FROM_QEMU):
+            off.authorizedSSHKeysGet("root")
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "domain is not running", origin=libvirt.VIR_FROM_DOMAIN):
+            off.fsInfo()
+
     def test_a_guest_without_agent_says_so_at_once(self):
         conn = self.connect()
         plain = conn.createXML(world.bare_xml("plain"))

@@ -70,10 +70,22 @@ class Documents(world.Case):
 
     def test_same_name_other_uuid(self):
         self.conn.defineXML(world.bare_xml("twin", extra="<uuid>00000000-1111-2222-3333-444444444444</uuid>"))
-        with self.refused(libvirt.VIR_ERR_OPERATION_FAILED, "domain 'twin' already exists with uuid 00000000-1111-2222-3333-444444444444"):
+        with self.refused(libvirt.VIR_ERR_OPERATION_FAILED, "domain 'twin' already exists with uuid 00000000-1111-2222-3333-444444444444",
+                          origin=libvirt.VIR_FROM_DOMAIN):
             self.conn.defineXML(world.bare_xml("twin", extra="<uuid>00000000-1111-2222-3333-444444444445</uuid>"))
         with self.refused(libvirt.VIR_ERR_OPERATION_FAILED, "domain 'twin' is already defined with uuid"):
             self.conn.createXML(world.bare_xml("other", extra="<uuid>00000000-1111-2222-3333-444444444444</uuid>"))
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "Can't rename domain to itself", origin=libvirt.VIR_FROM_DOMAIN):
+            self.conn.lookupByName("twin").rename("twin")
+
+    def test_metadata_that_is_none(self):
+        dom = self.conn.defineXML(world.bare_xml("bare"))
+        with self.refused(libvirt.VIR_ERR_XML_DETAIL, "(metadata_xml):1:"):
+            dom.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<x", "key", "http://example.com/x")
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "unknown metadata type '9'", origin=libvirt.VIR_FROM_DOMAIN):
+            dom.metadata(9, None)
+        with self.refused(libvirt.VIR_ERR_NO_DOMAIN_METADATA, "Requested metadata element is not present", origin=libvirt.VIR_FROM_DOMAIN):
+            dom.metadata(libvirt.VIR_DOMAIN_METADATA_TITLE, None)
 
     def test_xml_bomb(self):
         levels = "".join(f"<!ENTITY l{i} \"{'&l%d;' % (i - 1) * 10}\">" for i in range(1, 12))

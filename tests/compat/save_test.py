@@ -246,6 +246,11 @@ class Managed(Guest):
         self.assertEqual(os.listdir(SAVES), [])
         self.check_kept()
 
+    def test_nothing_to_remove(self):
+        dom = self.connect().defineXML(world.bare_xml("unsaved"))
+        with self.refused(libvirt.VIR_ERR_SYSTEM_ERROR, "Failed to remove managed save file", "unsaved.save': No such file or directory"):
+            dom.managedSaveRemove()
+
     def test_force_boot_forgets(self):
         self.start()
         virsh("managedsave", "keeper")

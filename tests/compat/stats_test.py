@@ -101,6 +101,18 @@ class Figures(world.Case):
         self.assertEqual(virsh("domlaunchsecinfo", "seen").out.strip(), "")
         self.assertIn("ok", virsh("domcontrol", "seen").out)
 
+    def test_memory_figures_come_in_libvirts_order(self):
+        names = list(self.conn.createXML(watched("ordered")).memoryStats())
+        known = ["actual", "swap_in", "swap_out", "major_fault", "minor_fault", "unused", "available", "usable", "last_update", "disk_caches",
+                 "hugetlb_pgalloc", "hugetlb_pgfail", "rss"]
+        self.assertEqual(names, [name for name in known if name in names])
+        self.assertEqual((names[0], names[-1]), ("actual", "rss"))
+
+    def test_unknown_cards(self):
+        dom = self.conn.createXML(watched("cards"))
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "'vnet99' is not a known interface", origin=libvirt.VIR_FROM_DOMAIN):
+            dom.interfaceStats("vnet99")
+
     def test_dirty_rate(self):
         dom = self.conn.createXML(watched("dirty"))
         virsh("domdirtyrate-calc", "dirty", "--seconds", "1")

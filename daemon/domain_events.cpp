@@ -56,13 +56,12 @@ void Domain::handle(const event::ShuttingDown& e) {
 }
 
 void Domain::handle(const event::Rebooted&) {
+    // It goes on after a crash, unless a client asks for that itself.
+    if (state_ == static_cast<int>(api::domain_crashed)) next_running_reason_ = api::domain_running_crashed;
     emit<remote::DomainEventCallbackRebootCall, remote::DomainEventRebootCall>(api::domain_event_id_reboot, {0, {wire()}});
 }
 
-// A guest that panicked stands still first, as libvirt tells it.
 void Domain::handle(const event::Panicked&) {
-    if (state_ == static_cast<int>(api::domain_running))
-        emit_lifecycle(api::domain_event_suspended, api::domain_event_suspended_paused);
     set_state(api::domain_crashed, api::domain_crashed_panicked);
     emit_lifecycle(api::domain_event_crashed, api::domain_event_crashed_panicked);
     keep_status();

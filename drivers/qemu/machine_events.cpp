@@ -109,11 +109,12 @@ void QemuMachine::on_event(const QmpEvent& event) {
 // QEMU runs with -no-shutdown: a guest that powered off stands still until we say what becomes of it.
 void QemuMachine::on_shutdown(const json& data) {
     const std::string reason = text(data, "reason");
-    if (end_reason_) return;                                    // it goes already, at our word
-    if (reason == "host-qmp-quit" || reason == "host-signal") { // at somebody else's
-        end_reason_ = EndReason::shutdown;
-        return;
+    const bool ended_by_host = reason == "host-qmp-quit" || reason == "host-signal";
+    if (ended_by_host && end_reason_.value_or(EndReason::destroyed) == EndReason::destroyed) {
+        if (!end_reason_) end_reason_ = EndReason::shutdown; // at somebody else's word
+        return tell(event::ShuttingDown{false});
     }
+    if (end_reason_) return;             // it goes already, at our word
     if (reason == "guest-panic") return; // GUEST_PANICKED decides
     state_ = RunState::shutdown_in_progress;
     if (reboot_pending_) return background("cannot reboot", start_again(shared_from_this()));

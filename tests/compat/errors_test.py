@@ -154,6 +154,21 @@ class Starts(world.Case):
             dom.create()
         self.assertEqual(self.left_behind("nonet"), [])
 
+    def test_what_a_bridge_cannot_give_a_card(self):
+        world.default_network()
+        card = "<interface type='network'><mac address='52:54:00:00:00:31'/><source network='default'/>{}</interface>"
+        for more, origin, words in (
+            ("<vlan><tag id='3'/></vlan>", libvirt.VIR_FROM_DOMAIN, "interface 52:54:00:00:00:31 - vlan tag not supported for this connection type"),
+            ("<virtualport type='openvswitch'/>", libvirt.VIR_FROM_NETWORK,
+             "<virtualport type='openvswitch'> not supported for network 'default' which uses IP forwarding"),
+        ):
+            with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, words, origin=origin):
+                self.conn.createXML(world.bare_xml("tagged", devices=card.format(more)))
+            dom = self.conn.createXML(world.bare_xml("plain", devices=card.format("")))
+            with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, words, origin=origin):
+                dom.updateDeviceFlags(card.format(more), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            dom.destroy()
+
     def test_wrong_emulator(self):
         with self.refused(libvirt.VIR_ERR_SYSTEM_ERROR, "Cannot check QEMU binary /nonexistent/qemu: No such file or directory"):
             self.conn.defineXML(world.bare_xml("noqemu", emulator="/nonexistent/qemu"))

@@ -268,6 +268,9 @@ void check_update(const Device& device, Reach reach) {
 xml::DeviceAt find_to_detach(const xml::Domain& domain, const Device& wanted, Reach reach) {
     if (!is_attachable(wanted, reach))
         fail(Code::operation_unsupported, "{} detach of device '{}' is not supported", reach_word(reach), xml::kind_word(wanted));
+    const auto* controller = as<xml::Controller>(wanted);
+    if (controller && reach == Reach::live && controller->type != xml::ControllerType::scsi)
+        fail(Code::operation_unsupported, "'{}' controller cannot be hot unplugged.", word(controller->type));
     const auto* console = as<xml::Console>(wanted);
     if (console && reach == Reach::config &&
         console->target.type.value_or(xml::ConsoleTargetType::serial) == xml::ConsoleTargetType::serial)

@@ -162,6 +162,14 @@ class Hotplug(world.Case):
         for document in (self.live(dom), self.stored(dom)):
             self.assertIsNotNone(document.find("devices/controller[@type='scsi']"))
 
+    def test_a_controller_that_nobody_asked_for_comes_untold(self):
+        dom = self.bare("implied", "<controller type='scsi' model='virtio-scsi'/><controller type='scsi' index='3' model='virtio-scsi'/>")
+        dom.attachDeviceFlags(disk_xml(image("implied"), "sdn", "scsi"), LIVE)
+        self.events.wait_added("scsi1-0-0-6")
+        self.assertEqual([alias for alias in self.events.added if not alias.startswith("scsi1-")], [])
+        indexes = [c.get("index") for c in self.live(dom).iter("controller") if c.get("type") == "scsi"]
+        self.assertEqual(indexes, ["0", "1", "3"])
+
     def test_media_change_and_eject(self):
         first, second = image("first", 1 << 20), image("second", 2 << 20)
         drive = disk_xml(first, "hdc", "ide", "cdrom", "<readonly/>")
@@ -300,6 +308,8 @@ class Hotplug(world.Case):
             dom.attachDeviceFlags("<nothing/>", LIVE)
         with self.refused(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, "'usb' controller cannot be hot plugged"):
             dom.attachDeviceFlags("<controller type='usb' index='4' model='qemu-xhci'/>", LIVE)
+        with self.refused(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, "'sata' controller cannot be hot unplugged."):
+            dom.detachDeviceFlags("<controller type='sata' index='7'/>", LIVE)
         with self.refused(libvirt.VIR_ERR_DEVICE_MISSING):
             dom.detachDeviceFlags(nic_xml(), LIVE)
         with self.refused(libvirt.VIR_ERR_DEVICE_MISSING):

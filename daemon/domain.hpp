@@ -142,6 +142,7 @@ class Domain final : public drivers::MachineSink, public std::enable_shared_from
     void set_state(int state, int reason);
     bool is_paused_for_a_call() const;
     static Task<> take_up_again(DomainPtr self);
+    static Task<> end_with_client(DomainPtr self);
     Task<> write_status(std::string machine_status);
     void ended(drivers::EndReason reason);
     void leave_running(int reason, int event_detail);
@@ -182,9 +183,10 @@ class Domain final : public drivers::MachineSink, public std::enable_shared_from
     int id_ = -1;
     int state_ = api::domain_shutoff, reason_ = api::domain_shutoff_unknown;
     bool persistent_ = false, autostart_ = false, updated_ = false, starting_ = false, asked_to_shut_down_ = false;
-    bool held_ = false;     // its end is not the end of a transient domain
-    bool prepared_ = false; // hooks were told of the start, so they hear of the end
-    bool plugged_ = false;  // its network cards have something on the host
+    bool goes_with_client_ = false; // whoever started it wants it to end with the connection
+    bool held_ = false;             // its end is not the end of a transient domain
+    bool prepared_ = false;         // hooks were told of the start, so they hear of the end
+    bool plugged_ = false;          // its network cards have something on the host
     Taints taints_;
     int next_running_reason_ = api::domain_running_unpaused; // of the resume that was asked for
     Definition definition_;

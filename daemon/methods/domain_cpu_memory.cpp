@@ -360,7 +360,7 @@ Task<remote::DomainGetVcpusFlagsRet> get_vcpus_flags(ClientPtr client, remote::D
 
 remote::DomainGetMaxVcpusRet get_max_vcpus(Client& client, const remote::DomainGetMaxVcpusArgs& args) {
     auto domain = find_domain(client, args.dom);
-    if (!domain->is_active()) fail(Code::operation_invalid, "domain is not running");
+    domain->require_active();
     return {static_cast<std::int32_t>(domain->current()->max_vcpus())};
 }
 

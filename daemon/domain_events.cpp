@@ -196,14 +196,14 @@ void Domain::handle(const event::TrayChange& e) {
 
 void Domain::handle(const event::Suspended& e) {
     set_state(api::domain_pmsuspended, e.to_disk ? api::domain_pmsuspended_disk_unknown : api::domain_pmsuspended_unknown);
-    emit_lifecycle(api::domain_event_pmsuspended,
-                   e.to_disk ? api::domain_event_pmsuspended_disk : api::domain_event_pmsuspended_memory);
     if (e.to_disk)
         emit<remote::DomainEventCallbackPmsuspendDiskCall, remote::DomainEventPmsuspendDiskCall>(
             api::domain_event_id_pmsuspend_disk, {0, 0, {wire()}});
     else
         emit<remote::DomainEventCallbackPmsuspendCall, remote::DomainEventPmsuspendCall>(api::domain_event_id_pmsuspend,
                                                                                          {0, 0, {wire()}});
+    emit_lifecycle(api::domain_event_pmsuspended,
+                   e.to_disk ? api::domain_event_pmsuspended_disk : api::domain_event_pmsuspended_memory);
     keep_status();
 }
 

@@ -19,6 +19,7 @@ namespace lodge::drivers::qemu {
 class Relay;
 struct Backup;
 struct Unplug;
+struct AgentCall;
 struct World;
 class Displays;
 
@@ -186,6 +187,8 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     void on_shutdown(const json& data);
     void on_panic(const json& data);
     void on_stop();
+    void on_sleep(bool to_disk);
+    void on_agent_gone();
     void on_resume();
     void on_io_error(const json& data);
     void on_monitor_closed(const std::string& reason);
@@ -248,6 +251,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     PerfCounters perf_;
     std::map<std::string, std::string> kvm_schema_;      // asked for once
     std::map<std::string, std::weak_ptr<Relay>> relays_; // by alias
+    std::vector<std::weak_ptr<AgentCall>> agent_calls_;  // under way
     std::shared_ptr<Backup> backup_;
     std::map<std::uint32_t, std::string> thresholds_;        // of block nodes: what their watcher calls them
     std::vector<std::string> lost_;                          // devices that went while no daemon looked

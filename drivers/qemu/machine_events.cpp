@@ -68,6 +68,7 @@ const QemuMachine::EventRow QemuMachine::event_rows[] = {
              if (channel.info.alias != text(e.data, "id")) continue;
              const bool open = truth(e.data, "open");
              channel.target.state = open ? xml::ChannelState::connected : xml::ChannelState::disconnected;
+             if (!open && channel.target.name == "org.qemu.guest_agent.0") m.on_agent_gone();
              return m.tell(event::ChannelChanged{channel.target.name, open});
          }
      }},
@@ -81,8 +82,8 @@ const QemuMachine::EventRow QemuMachine::event_rows[] = {
      [](QemuMachine& m, const QmpEvent& e) {
          m.on_memory_resized(text(e.data, "id"), static_cast<std::uint64_t>(number(e.data, "size")) / 1024);
      }},
-    {"SUSPEND", [](QemuMachine& m, const QmpEvent&) { m.tell(event::Suspended{false}); }},
-    {"SUSPEND_DISK", [](QemuMachine& m, const QmpEvent&) { m.tell(event::Suspended{true}); }},
+    {"SUSPEND", [](QemuMachine& m, const QmpEvent&) { m.on_sleep(false); }},
+    {"SUSPEND_DISK", [](QemuMachine& m, const QmpEvent&) { m.on_sleep(true); }},
     {"WAKEUP", [](QemuMachine& m, const QmpEvent&) { m.tell(event::Wakeup{}); }},
     {"JOB_STATUS_CHANGE", [](QemuMachine& m, const QmpEvent& e) { m.block_jobs_.on_event(e); }},
     {"VNC_CONNECTED", [](QemuMachine& m, const QmpEvent& e) { m.on_graphics(e.name, e.data); }},
@@ -148,6 +149,11 @@ void QemuMachine::obey(LifecycleAction action, EndReason reason) {
         return background("crash", dump_and_obey(shared_from_this(), LifecycleAction::restart, reason));
     case LifecycleAction::preserve: return;
     }
+}
+
+void QemuMachine::on_sleep(bool to_disk) {
+    on_agent_gone();
+    tell(event::Suspended{to_disk});
 }
 
 void QemuMachine::on_stop() {

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What a guest's agent answers, asked by stock virsh and python3-libvirt of a real guest with a real agent."""
 
+import contextlib
 import json
 import os
 import threading
@@ -152,6 +153,21 @@ class Agent(world.Case):
         with self.refused(libvirt.VIR_ERR_INVALID_ARG, "guest agent timeout '-5' is less than the minimum '-2'"):
             libvirt_qemu.qemuAgentCommand(self.guest, '{"execute": "guest-ping"}', -5, 0)
         self.assertIn("tainted: custom guest agent control commands issued", self.guest.messages())
+
+    def test_a_guest_that_falls_asleep_while_it_is_asked(self):
+        """The agent does not answer what puts it to sleep, nor anything else from then on."""
+        self.guest.pMSuspendForDuration(libvirt.VIR_NODE_SUSPEND_TARGET_MEM, 0, 0)
+        wait_for(lambda: self.guest.state()[0] == libvirt.VIR_DOMAIN_PMSUSPENDED, 20, "the guest sleeps")
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "domain is not running", origin=libvirt.VIR_FROM_QEMU):
+            self.guest.fsInfo()
+        self.guest.pMWakeup()
+        wait_for(lambda: self.guest.state() == [libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_WAKEUP], 20, "the guest is awake")
+
+        def answers():
+            with contextlib.suppress(libvirt.libvirtError):
+                return self.guest.hostname(libvirt.VIR_DOMAIN_GET_HOSTNAME_AGENT)
+
+        wait_for(answers, 30, "the agent answers again")
 
     def test_response_timeout(self):
         self.assertEqual(self.guest.agentSetResponseTimeout(20), 0)

@@ -7,6 +7,7 @@ using nlohmann::json;
 Task<AgentSession> AgentSession::open(DomainPtr domain, std::string api) {
     auto job = co_await domain->acquire_agent(std::move(api));
     domain->require_active();
+    if (domain->state() == static_cast<int>(api::domain_pmsuspended)) rpc::fail(Code::operation_invalid, "domain is not running");
     co_return AgentSession(std::move(domain), std::move(job));
 }
 
@@ -16,6 +17,8 @@ Task<json> AgentSession::reply(std::string command, json arguments) {
     if (!arguments.is_null()) message["arguments"] = std::move(arguments);
     const auto machine = domain_->shared_machine();
     const std::string text = co_await machine->agent_command(message.dump(), domain_->agent_limit());
+    // A guest that went down or to sleep has done what it was asked to.
+    if (text.empty()) co_return json{{"return", json::object()}};
     co_return json::parse(text, nullptr, false);
 }
 

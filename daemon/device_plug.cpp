@@ -39,11 +39,22 @@ std::vector<xml::DeviceAt> missing_controllers(const xml::Domain& live, const Pl
     return missing;
 }
 
+// A controller stands behind those of its type with smaller numbers, wherever the plan had it.
+xml::DeviceAt place_in(const xml::Domain& live, const xml::Device& device, xml::DeviceAt at) {
+    const auto* controller = std::get_if<xml::Controller>(&device);
+    if (!controller) return at;
+    const auto& all = live.devices.controllers;
+    at.place = all.size();
+    for (std::size_t place = 0; place < all.size(); ++place)
+        if (all[place].type == controller->type && all[place].index < controller->index) at.place = place + 1;
+    return at;
+}
+
 void enter(xml::Domain& live, const xml::Domain& plan, xml::DeviceAt at) {
     const xml::Device device = xml::device_at(plan.devices, at);
     count_memory(live, device, true);
     const bool first_serial = std::holds_alternative<xml::Serial>(device) && live.devices.serials.empty();
-    xml::insert_device(live.devices, at, device);
+    xml::insert_device(live.devices, place_in(live, device, at), device);
     if (!first_serial || plan.devices.consoles.size() == live.devices.consoles.size()) return;
     auto twin = plan.devices.consoles.front();
     twin.source = live.devices.serials.front().source;
@@ -57,7 +68,8 @@ std::string alias_at(const xml::Domain& domain, xml::DeviceAt at) {
     return info ? info->alias : "";
 }
 
-Task<> plug_one(DomainPtr domain, std::shared_ptr<xml::Domain> plan, xml::DeviceAt at) {
+// `told`: clients asked for this device and hear that it is there.
+Task<> plug_one(DomainPtr domain, std::shared_ptr<xml::Domain> plan, xml::DeviceAt at, bool told) {
     Host& host = domain->hypervisor().host();
     const xml::Device device = xml::device_at(plan->devices, at);
     const bool is_nic = std::holds_alternative<xml::Nic>(device);
@@ -79,7 +91,7 @@ Task<> plug_one(DomainPtr domain, std::shared_ptr<xml::Domain> plan, xml::Device
     domain->keep_status();
     // libvirt calls memory by its back end here.
     const bool memory = std::holds_alternative<xml::MemoryDevice>(xml::device_at(plan->devices, at));
-    if (const auto alias = alias_at(*plan, at); !alias.empty()) domain->emit_device_added(memory ? "mem" + alias : alias);
+    if (const auto alias = alias_at(*plan, at); told && !alias.empty()) domain->emit_device_added(memory ? "mem" + alias : alias);
 }
 
 // A drive with a medium to change, where a new drive of that name was asked for.
@@ -122,8 +134,9 @@ Task<> plug_device(DomainPtr domain, xml::Device device) {
     }
     const Plan plan = co_await complete_plan(domain, document, at);
     check_attachable(device, Reach::live);
-    for (const auto controller : missing_controllers(domain->live(), plan)) co_await plug_one(domain, plan.document, controller);
-    co_await plug_one(domain, plan.document, plan.at);
+    for (const auto controller : missing_controllers(domain->live(), plan))
+        co_await plug_one(domain, plan.document, controller, false);
+    co_await plug_one(domain, plan.document, plan.at, true);
 }
 
 Task<> unplug_device(DomainPtr domain, xml::DeviceAt at, bool wait) {

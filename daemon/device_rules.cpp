@@ -105,13 +105,23 @@ void check_controller(const xml::Domain& domain, const xml::Controller& controll
     fail(Code::operation_invalid, "controller index='{}' already exists", *controller.index);
 }
 
+// The guest finds its virtio ports by name, wherever they lead to on the host.
+bool has_port_of_that_name(const xml::Domain& domain, const Device& device) {
+    const auto* channel = as<xml::Channel>(device);
+    if (!channel || channel->target.type != xml::ChannelTargetType::virtio || channel->target.name.empty()) return false;
+    return std::ranges::any_of(domain.devices.channels, [&](const auto& other) {
+        return other.target.type == channel->target.type && other.target.name == channel->target.name;
+    });
+}
+
 void check_character_device(const xml::Domain& domain, const Device& device, Reach reach) {
     const auto* console = as<xml::Console>(device);
     if (console && console->target.type.value_or(xml::ConsoleTargetType::serial) == xml::ConsoleTargetType::serial) {
         if (reach == Reach::live) fail(Code::config_unsupported, "unsupported console target type serial");
         fail(Code::operation_unsupported, "attaching serial console is not supported");
     }
-    if (xml::find_device(domain, device)) fail(Code::operation_invalid, "chardev already exists");
+    const bool known = xml::find_device(domain, device) || (reach == Reach::live && has_port_of_that_name(domain, device));
+    if (known) fail(Code::operation_invalid, "chardev already exists");
 }
 
 void check_memory_slots(const xml::Domain& domain) {
@@ -258,6 +268,9 @@ void check_update(const Device& device, Reach reach) {
 xml::DeviceAt find_to_detach(const xml::Domain& domain, const Device& wanted, Reach reach) {
     if (!is_attachable(wanted, reach))
         fail(Code::operation_unsupported, "{} detach of device '{}' is not supported", reach_word(reach), xml::kind_word(wanted));
+    const auto* controller = as<xml::Controller>(wanted);
+    if (controller && reach == Reach::live && controller->type != xml::ControllerType::scsi)
+        fail(Code::operation_unsupported, "'{}' controller cannot be hot unplugged.", word(controller->type));
     const auto* console = as<xml::Console>(wanted);
     if (console && reach == Reach::config &&
         console->target.type.value_or(xml::ConsoleTargetType::serial) == xml::ConsoleTargetType::serial)

@@ -48,7 +48,7 @@ void settle_place(Nic& wanted, const Nic& present) {
     if (!info.boot) info.boot = old.boot;
     if (!same_text(info.boot, old.boot)) refuse("cannot modify network device boot index setting");
     if (!info.rom) info.rom = old.rom;
-    if (old.rom && info.rom->bar && old.rom->bar && static_cast<bool>(*info.rom->bar) != static_cast<bool>(*old.rom->bar))
+    if (info.rom && info.rom->bar && !(old.rom && old.rom->bar && info.rom->bar->value == old.rom->bar->value))
         refuse("cannot modify network device rom bar setting");
     if (!same_text(info.rom, old.rom)) refuse("cannot modify network rom file");
 }
@@ -116,6 +116,7 @@ static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
     const Nic present = domain->live().devices.interfaces.at(plan.at.place);
     check_nic(wanted, present);
     check_plug(wanted, present);
+    check_plug_options(host, wanted);
     settle_bridge(host, wanted, present);
     co_await change_plug(host, wanted, present);
     std::exception_ptr failure;

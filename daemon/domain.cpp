@@ -118,15 +118,15 @@ void Domain::emit_lifecycle(int event, int detail) {
 }
 
 DomainPtr claim_domain(Hypervisor& hypervisor, const xml::Domain& document) {
-    const From from = hypervisor.error_domain();
     if (auto same_uuid = hypervisor.domains.by_uuid(document.uuid)) {
         if (same_uuid->name() != document.name)
-            fail(from, Code::operation_failed, "domain '{}' is already defined with uuid {}", same_uuid->name(),
+            fail(From::domain, Code::operation_failed, "domain '{}' is already defined with uuid {}", same_uuid->name(),
                  document.uuid.text());
         return same_uuid;
     }
     if (auto same_name = hypervisor.domains.by_name(document.name))
-        fail(from, Code::operation_failed, "domain '{}' already exists with uuid {}", document.name, same_name->uuid().text());
+        fail(From::domain, Code::operation_failed, "domain '{}' already exists with uuid {}", document.name,
+             same_name->uuid().text());
     auto domain = std::make_shared<Domain>(hypervisor, document.name, document.uuid);
     domain->visible = false;
     hypervisor.domains.add(domain);

@@ -5,6 +5,7 @@
 #include "daemon/host.hpp"
 #include "daemon/job_queue.hpp"
 #include "daemon/moments.hpp"
+#include "daemon/taint.hpp"
 #include "rpc/generated/constants.hpp"
 #include "rpc/generated/remote.hpp"
 
@@ -105,12 +106,15 @@ class Domain final : public drivers::MachineSink, public std::enable_shared_from
     void load_definition(Definition definition, bool autostart);
 
     void emit_lifecycle(int event, int detail);
+    void emit_agent_lifecycle(bool connected, unsigned reason); // VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_*
     void emit_device_added(const std::string& alias);
     void emit_tunable(std::vector<rpc::TypedParam> params);
     void emit_block_job(const std::string& disk, int type, int status); // VIR_DOMAIN_BLOCK_JOB_*
     // The live document or state changed: the status file follows.
     void keep_status();
     Task<> write_status(); // the same, and it is written when this returns
+    void taint(Taint taint);
+    const Taints& taints() const { return taints_; } // of the running guest
     void set_persistent(bool persistent) { persistent_ = persistent; }
     void set_undefined() { persistent_ = false, definition_ = Definition(); }
 
@@ -138,6 +142,7 @@ class Domain final : public drivers::MachineSink, public std::enable_shared_from
     void set_state(int state, int reason);
     bool is_paused_for_a_call() const;
     static Task<> take_up_again(DomainPtr self);
+    static Task<> end_with_client(DomainPtr self);
     Task<> write_status(std::string machine_status);
     void ended(drivers::EndReason reason);
     void leave_running(int reason, int event_detail);
@@ -178,9 +183,11 @@ class Domain final : public drivers::MachineSink, public std::enable_shared_from
     int id_ = -1;
     int state_ = api::domain_shutoff, reason_ = api::domain_shutoff_unknown;
     bool persistent_ = false, autostart_ = false, updated_ = false, starting_ = false, asked_to_shut_down_ = false;
-    bool held_ = false;                                      // its end is not the end of a transient domain
-    bool prepared_ = false;                                  // hooks were told of the start, so they hear of the end
-    bool plugged_ = false;                                   // its network cards have something on the host
+    bool goes_with_client_ = false; // whoever started it wants it to end with the connection
+    bool held_ = false;             // its end is not the end of a transient domain
+    bool prepared_ = false;         // hooks were told of the start, so they hear of the end
+    bool plugged_ = false;          // its network cards have something on the host
+    Taints taints_;
     int next_running_reason_ = api::domain_running_unpaused; // of the resume that was asked for
     Definition definition_;
     std::shared_ptr<xml::Domain> live_;

@@ -2,6 +2,7 @@
 #include "daemon/block_jobs.hpp"
 #include "daemon/device_rules.hpp"
 #include "daemon/domain.hpp"
+#include "daemon/finished_job.hpp"
 #include "daemon/nics.hpp"
 #include "daemon/store.hpp"
 #include "drivers/block_jobs.hpp"
@@ -55,13 +56,12 @@ void Domain::handle(const event::ShuttingDown& e) {
 }
 
 void Domain::handle(const event::Rebooted&) {
+    // It goes on after a crash, unless a client asks for that itself.
+    if (state_ == static_cast<int>(api::domain_crashed)) next_running_reason_ = api::domain_running_crashed;
     emit<remote::DomainEventCallbackRebootCall, remote::DomainEventRebootCall>(api::domain_event_id_reboot, {0, {wire()}});
 }
 
-// A guest that panicked stands still first, as libvirt tells it.
 void Domain::handle(const event::Panicked&) {
-    if (state_ == static_cast<int>(api::domain_running))
-        emit_lifecycle(api::domain_event_suspended, api::domain_event_suspended_paused);
     set_state(api::domain_crashed, api::domain_crashed_panicked);
     emit_lifecycle(api::domain_event_crashed, api::domain_event_crashed_panicked);
     keep_status();
@@ -97,8 +97,8 @@ void Domain::ended(EndReason reason) {
     unplug();
     prepared_ = false;
     machine_.reset();
+    taints_.clear();
     const std::shared_ptr<const xml::Domain> was = std::exchange(live_, nullptr);
-    // The event still carries the id of the guest that ended.
     set_state(api::domain_shutoff, static_cast<int>(outcome.shutoff));
     try {
         if (hypervisor_.is_persistent()) store::remove_now(hypervisor_.status_file(name_));
@@ -106,7 +106,13 @@ void Domain::ended(EndReason reason) {
         spdlog::error("{}: {}", name_, error.what());
     }
     updated_ = false;
-    const int id = std::exchange(id_, -1);
+    // Where the guest ended by itself, the event still carries its id; where a call ended it, the id is gone by then.
+    // A snapshot that is to be the end is told before the guest is ended.
+    const bool halted = reason == EndReason::from_snapshot && !held_;
+    const bool by_itself = reason == EndReason::shutdown || reason == EndReason::crashed || halted;
+    const int id = by_itself ? id_ : -1;
+    id_ = -1;
+    hypervisor_.host().idle().consider();
     emit<remote::DomainEventCallbackLifecycleCall, remote::DomainEventLifecycleCall>(
         api::domain_event_id_lifecycle,
         {0, {{name_, uuid_, id}, static_cast<int>(api::domain_event_stopped), static_cast<int>(outcome.detail)}});
@@ -125,13 +131,21 @@ void Domain::drop_if_gone() {
 
 void Domain::handle(const event::ChannelChanged& e) {
     keep_status();
-    if (e.name != "org.qemu.guest_agent.0") return;
-    emit<remote::DomainEventCallbackAgentLifecycleCall>(
-        api::domain_event_id_agent_lifecycle,
-        {0, wire(),
-         static_cast<int>(e.connected ? api::connect_domain_event_agent_lifecycle_state_connected
-                                      : api::connect_domain_event_agent_lifecycle_state_disconnected),
-         static_cast<int>(api::connect_domain_event_agent_lifecycle_reason_channel)});
+    if (e.name == "org.qemu.guest_agent.0")
+        emit_agent_lifecycle(e.connected, api::connect_domain_event_agent_lifecycle_reason_channel);
+}
+
+void Domain::emit_agent_lifecycle(bool connected, unsigned reason) {
+    const auto state = connected ? api::connect_domain_event_agent_lifecycle_state_connected
+                                 : api::connect_domain_event_agent_lifecycle_state_disconnected;
+    emit<remote::DomainEventCallbackAgentLifecycleCall>(api::domain_event_id_agent_lifecycle,
+                                                        {0, wire(), static_cast<int>(state), static_cast<int>(reason)});
+}
+
+void Domain::taint(Taint taint) {
+    if (!taints_.insert(taint).second) return;
+    spdlog::warn("{}: {}", name_, taint_message(taint));
+    keep_status();
 }
 
 void Domain::handle(const event::RtcChange& e) {
@@ -182,14 +196,14 @@ void Domain::handle(const event::TrayChange& e) {
 
 void Domain::handle(const event::Suspended& e) {
     set_state(api::domain_pmsuspended, e.to_disk ? api::domain_pmsuspended_disk_unknown : api::domain_pmsuspended_unknown);
-    emit_lifecycle(api::domain_event_pmsuspended,
-                   e.to_disk ? api::domain_event_pmsuspended_disk : api::domain_event_pmsuspended_memory);
     if (e.to_disk)
         emit<remote::DomainEventCallbackPmsuspendDiskCall, remote::DomainEventPmsuspendDiskCall>(
             api::domain_event_id_pmsuspend_disk, {0, 0, {wire()}});
     else
         emit<remote::DomainEventCallbackPmsuspendCall, remote::DomainEventPmsuspendCall>(api::domain_event_id_pmsuspend,
                                                                                          {0, 0, {wire()}});
+    emit_lifecycle(api::domain_event_pmsuspended,
+                   e.to_disk ? api::domain_event_pmsuspended_disk : api::domain_event_pmsuspended_memory);
     keep_status();
 }
 
@@ -297,12 +311,7 @@ void Domain::handle(const event::JobCompleted& e) {
     job.operation = e.operation;
     job.figures = e.figures;
     if (e.operation == static_cast<int>(api::domain_job_operation_backup)) job.backup_xml.clear();
-    remote::DomainEventCallbackJobCompletedMsg message{0, wire(), {}};
-    message.params.push_back({"operation", e.operation});
-    for (const auto& [name, value] : e.figures) message.params.push_back({name, value});
-    message.params.push_back({"success", e.success});
-    if (!e.error.empty()) message.params.push_back({"errmsg", e.error});
-    emit<remote::DomainEventCallbackJobCompletedCall>(api::domain_event_id_job_completed, std::move(message));
+    emit<remote::DomainEventCallbackJobCompletedCall>(api::domain_event_id_job_completed, {0, wire(), finished_params(job)});
     keep_status();
 }
 

@@ -15,9 +15,15 @@ using rpc::fail;
 
 Task<> Domain::write_status(std::string machine_status) {
     if (!hypervisor_.is_persistent()) co_return;
-    DomainStatus status{
-        state_,         reason_,       id_,   machine_ ? machine_->pid() : 0, persistent_, std::move(machine_status),
-        job.backup_xml, agent_timeout, *live_};
+    DomainStatus status;
+    status.state = state_, status.reason = reason_, status.id = id_;
+    status.pid = machine_ ? machine_->pid() : 0;
+    status.persistent = persistent_, status.autodestroy = goes_with_client_;
+    status.machine = std::move(machine_status);
+    status.backup = job.backup_xml;
+    status.agent_timeout = agent_timeout;
+    status.taints = taints_to_text(taints_);
+    status.domain = *live_;
     co_await store::replace_volatile(hypervisor_.status_file(name_),
                                      xml::format(status, domain_status_root, {.live = true, .secret = true, .private_ = true}));
 }
@@ -35,6 +41,12 @@ void Domain::keep_status() {
     rpc::spawn(hypervisor_.host().executor(), name_ + ": cannot write status", write(shared_from_this()));
 }
 
+static bool listens_to_agent(const xml::Domain& domain) {
+    return std::ranges::any_of(domain.devices.channels, [](const auto& channel) {
+        return channel.target.type == xml::ChannelTargetType::virtio && channel.target.name == "org.qemu.guest_agent.0";
+    });
+}
+
 Task<> Domain::start(StartOptions options) {
     require_inactive("domain is already running");
     auto self = shared_from_this();
@@ -47,6 +59,8 @@ Task<> Domain::start(StartOptions options) {
     try {
         drivers::LaunchRequest request;
         live_->id = id_;
+        taints_ = taints_of(*live_, static_cast<bool>(options.restore));
+        goes_with_client_ = options.autodestroy != nullptr;
         prepared_ = true;
         co_await call_hook("prepare");
         resolve_volumes(host, *live_);
@@ -89,6 +103,7 @@ Task<> Domain::start(StartOptions options) {
     const bool restored = static_cast<bool>(options.restore);
     const bool from_state = options.running_reason != static_cast<int>(api::domain_running_booted);
     const int resumed = from_state ? api::domain_event_resumed_from_snapshot : api::domain_event_resumed_unpaused;
+    if (listens_to_agent(*live_)) emit_agent_lifecycle(false, api::connect_domain_event_agent_lifecycle_reason_domain_started);
     if (!options.paused && !restored) emit_lifecycle(api::domain_event_resumed, resumed);
     emit_lifecycle(api::domain_event_started, options.started_detail);
     if (!options.paused && restored) emit_lifecycle(api::domain_event_resumed, resumed);
@@ -96,11 +111,12 @@ Task<> Domain::start(StartOptions options) {
     if (early_end_) co_return ended(*early_end_);
     if (options.autodestroy)
         options.autodestroy->on_departure([weak = weak_from_this(), executor = host.executor()] {
-            auto end = [](std::shared_ptr<Domain> self) -> Task<> {
-                if (self->is_active()) co_await self->destroy(false);
-            };
-            if (auto domain = weak.lock()) rpc::spawn(executor, domain->name() + ": autodestroy", end(domain));
+            if (auto domain = weak.lock()) rpc::spawn(executor, domain->name() + ": autodestroy", end_with_client(domain));
         });
+}
+
+Task<> Domain::end_with_client(DomainPtr self) {
+    if (self->is_active()) co_await self->destroy(false);
 }
 
 // A start has failed, before or after its machine was there.
@@ -225,6 +241,8 @@ Task<> Domain::adopt(std::string status_text) {
     set_state(status.state, status.reason);
     job.backup_xml = status.backup;
     agent_timeout = status.agent_timeout.value_or(agent_timeout);
+    taints_ = taints_from_text(status.taints);
+    goes_with_client_ = status.autodestroy;
     starting_ = prepared_ = plugged_ = true;
     std::exception_ptr failure;
     try {
@@ -260,6 +278,9 @@ Task<> Domain::adopt(std::string status_text) {
     // Killed after the guest had gone on and before its saved state was removed: that must not come back.
     if (has_managed_save && machine_ && machine_->state() == drivers::RunState::running)
         co_await remove_managed_save(shared_from_this());
+    // Its client lost the connection with the daemon before.
+    if (goes_with_client_)
+        rpc::spawn(hypervisor_.host().executor(), name_ + ": autodestroy", end_with_client(shared_from_this()));
     if (is_paused_for_a_call())
         rpc::spawn(hypervisor_.host().executor(), name_ + ": cannot go on", take_up_again(shared_from_this()));
 }

@@ -56,6 +56,11 @@ std::size_t Host::anonymous_count() const {
     return static_cast<std::size_t>(std::ranges::count_if(clients_, [](const ClientPtr& c) { return !c->is_authenticated(); }));
 }
 
+void Host::forget_client(const ClientPtr& client) {
+    clients_.erase(client);
+    idle_.consider();
+}
+
 void Host::accept(Fd socket, Door door) {
     if (client_count(door) >= static_cast<std::size_t>(max_clients(door))) {
         spdlog::warn("too many clients ({}), connection refused; see max_clients in the configuration", max_clients(door));
@@ -71,6 +76,7 @@ void Host::accept(Fd socket, Door door) {
     auto session = std::make_shared<rpc::Session>(executor(), std::move(socket), limits);
     auto client = std::make_shared<Client>(*this, session, door, credentials, ++last_client_);
     clients_.insert(client);
+    idle_.consider();
     session->start(client);
     // The admin program has no procedures for it: who may open the admin socket is an administrator.
     if (door == Door::admin) client->authenticate();

@@ -4,6 +4,7 @@
 #include "daemon/client.hpp"
 #include "daemon/config.hpp"
 #include "daemon/events.hpp"
+#include "daemon/idle.hpp"
 #include "daemon/registry.hpp"
 #include "drivers/driver.hpp"
 #include "drivers/interface/interface_driver.hpp"
@@ -82,6 +83,7 @@ class Host {
     NwFilters& nwfilters() { return *nwfilters_; }
     NodeDevices& node_devices() { return *node_devices_; }
     drivers::InterfaceDriver& interfaces() { return *interfaces_; }
+    Idle& idle() { return idle_; }
 
     Hypervisor& add_hypervisor(std::unique_ptr<drivers::Driver> driver, bool persistent);
     // By the scheme of a URI ("qemu", "test"); null: none.
@@ -92,7 +94,7 @@ class Host {
 
     // A new connection on one of the daemon's sockets.
     void accept(Fd socket, Door door);
-    void forget_client(const ClientPtr& client) { clients_.erase(client); }
+    void forget_client(const ClientPtr& client);
     const std::set<ClientPtr>& clients() const { return clients_; }
 
     int max_clients(Door door) const;
@@ -114,6 +116,7 @@ class Host {
     std::unique_ptr<drivers::InterfaceDriver> interfaces_;
     std::vector<std::unique_ptr<Hypervisor>> hypervisors_;
     std::set<ClientPtr> clients_;
+    Idle idle_{*this, io_};
     std::uint64_t last_client_ = 0;
 };
 

@@ -151,20 +151,6 @@ void tell_parent(Fd& parent) {
     ::close(null);
 }
 
-// Ends the daemon when for `seconds` nobody was connected and nothing ran (socket activation starts it again).
-Task<> watch_idle(Host& host, int seconds, asio::io_context& io) {
-    int idle = 0;
-    for (;;) {
-        co_await rpc::sleep_for(std::chrono::seconds(1));
-        bool busy = !host.clients().empty();
-        for (const auto& hypervisor : host.hypervisors())
-            busy = busy || (hypervisor->is_persistent() && hypervisor->has_active());
-        busy = busy || host.networks().has_active();
-        idle = busy ? 0 : idle + 1;
-        if (idle >= seconds) co_return io.stop();
-    }
-}
-
 Task<> shut_down(Host& host, asio::io_context& io) {
     co_await host.hooks().tell(HookKind::daemon, {.operation = "shutdown", .extra = "shutdown", .input = {}});
     io.stop();
@@ -215,7 +201,7 @@ int run(const Options& options) {
             rpc::spawn(io.get_executor(), "autostart", autostart(host));
             rpc::spawn(io.get_executor(), "host shutdown", watch_for_host_shutdown(host));
             shrink_footprint();
-            if (options.timeout > 0) rpc::spawn(io.get_executor(), "idle watch", watch_idle(host, options.timeout, io));
+            host.idle().set_limit(std::chrono::seconds(options.timeout));
         },
         [&](std::exception_ptr error) {
             failure = error;

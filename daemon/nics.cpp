@@ -16,6 +16,21 @@ static bool is_generated(const std::string& name) {
     return name.empty() || (name.starts_with("vnet") && name.find_first_not_of("0123456789", 4) == std::string::npos);
 }
 
+// What the kernel's bridges do not give a card is refused rather than left out.
+void check_plug_options(Host& host, const xml::Nic& nic) {
+    const std::string port = nic.virtual_port ? nic.virtual_port->type : "";
+    if (nic.type == NicType::network && !port.empty()) {
+        const auto network = host.networks().find_name(nic.source.network);
+        rpc::fail(From::network, Code::config_unsupported, "<virtualport type='{}'> not supported for network '{}' which uses {}",
+                  port, network->name(), network->current().has_own_bridge() ? "IP forwarding" : "a bridge device");
+    }
+    const bool tagged = nic.type == NicType::hostdev || (nic.type == NicType::bridge && port == "openvswitch") ||
+                        (nic.type == NicType::direct && nic.source.mode == xml::MacvtapMode::passthrough);
+    if (nic.vlan && !tagged)
+        rpc::fail(From::domain, Code::config_unsupported, "interface {} - vlan tag not supported for this connection type",
+                  nic.mac.address.value_or(xml::MacAddress{}).text());
+}
+
 static TapRequest network_request(Host& host, const xml::Nic& nic) {
     const auto network = host.networks().find_name(nic.source.network);
     if (!network->is_active()) rpc::fail(From::network, Code::operation_invalid, "network '{}' is not active", network->name());
@@ -40,6 +55,7 @@ static TapRequest make_request(Host& host, const xml::Nic& nic) {
 }
 
 static drivers::NicBackend plug(Host& host, xml::Nic& nic) {
+    check_plug_options(host, nic);
     if (nic.type != NicType::network && nic.type != NicType::bridge && nic.type != NicType::ethernet) return {};
     const TapRequest request = make_request(host, nic);
     auto tap = drivers::create_tap(request);

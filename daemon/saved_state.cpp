@@ -145,7 +145,7 @@ Task<DomainPtr> restore_domain(Hypervisor& hypervisor, std::string path, std::st
     auto domain = claim_domain(hypervisor, wanted);
     auto job = co_await domain->acquire("virDomainRestore");
     if (domain->is_active() || domain->is_starting())
-        fail(hypervisor.error_domain(), Code::operation_invalid, "domain '{}' is already active", domain->name());
+        fail(From::domain, Code::operation_invalid, "domain '{}' is already active", domain->name());
     const bool fresh = !domain->visible;
     take_cookie(wanted, head.cookie);
     std::exception_ptr failure;

@@ -9,9 +9,11 @@ struct DomainStatus {
     int id = -1;
     std::int64_t pid = 0; // for people; the driver has its own word on it in `machine`
     bool persistent = false;
+    bool autodestroy = false;         // ends with the client that started it
     std::string machine;              // Machine::status()
     std::string backup;               // the document of the backup that runs
     std::optional<int> agent_timeout; // as virDomainAgentSetResponseTimeout was told
+    std::string taints;               // names, with commas between
     xml::Domain domain;
 };
 void describe(xml::Doc& doc, DomainStatus& status);

@@ -4,8 +4,10 @@
 namespace lodge::rpc {
 
 static std::string compose(Code code, const std::string& detail) {
-    // libvirt's check of flags says only what is wrong with them.
-    if (code == Code::invalid_arg && detail.starts_with("unsupported flags (0x")) return detail;
+    // libvirt's checks of arguments say only what is wrong with them.
+    const bool of_argument = detail.starts_with("unsupported flags (0x") || detail == "unsupported state value" ||
+                             (detail.find(" in vir") != std::string::npos && detail.find(" must ") != std::string::npos);
+    if (code == Code::invalid_arg && of_argument) return detail;
     const ErrorText text = error_text(code);
     if (detail.empty() && text.plain) return text.plain;
     if (!text.with_detail) return text.plain ? text.plain : detail;

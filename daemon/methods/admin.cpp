@@ -254,33 +254,8 @@ void set_filters(Client& client, const admin::ConnectSetLoggingFiltersArgs& args
     set_log_level(std::min(config.log_level, filters.loudest));
 }
 
-// ---- ending by itself ----
-
-bool is_idle(Host& host) {
-    if (host.client_count(Door::read_write) > 0) return false;
-    for (const auto& hypervisor : host.hypervisors())
-        if (hypervisor->is_persistent() && hypervisor->has_active()) return false;
-    return !host.networks().has_active();
-}
-
-unsigned timeout_generation = 0; // a newer wish ends the watch of an older one
-
-Task<> watch_idle(Host& host, std::uint32_t limit, unsigned generation) {
-    for (std::uint32_t idle = 0; generation == timeout_generation; idle = is_idle(host) ? idle + 1 : 0) {
-        if (idle >= limit) {
-            spdlog::info("nobody connected and nothing running for {} s: the daemon ends", limit);
-            ::kill(::getpid(), SIGTERM);
-            co_return;
-        }
-        co_await rpc::sleep_for(std::chrono::seconds(1));
-    }
-}
-
 void set_daemon_timeout(Client& client, const admin::ConnectSetDaemonTimeoutArgs& args) {
-    const unsigned generation = ++timeout_generation;
-    if (args.timeout == 0) return;
-    Host& host = client.host();
-    rpc::spawn(host.executor(), "idle watch", watch_idle(host, args.timeout, generation));
+    client.host().idle().set_limit(std::chrono::seconds(args.timeout));
 }
 
 constexpr Method table[] = {

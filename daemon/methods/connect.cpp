@@ -141,7 +141,7 @@ Task<remote::ConnectDomainXmlToNativeRet> domain_xml_to_native(ClientPtr client,
     xml::Domain document = xml::parse_domain(args.domainXml, {.from = From::domain});
     auto& driver = client->hypervisor().driver();
     co_await driver.complete(document);
-    co_return remote::ConnectDomainXmlToNativeRet{co_await driver.native_command_line(document) + "\n"};
+    co_return remote::ConnectDomainXmlToNativeRet{co_await driver.native_command_line(document)};
 }
 
 void register_close_callback(Client& client, const Nothing&) {

@@ -129,11 +129,14 @@ remote::DomainGetControlInfoRet get_control_info(Client& client, const remote::D
     return {api::domain_control_job, 0, static_cast<std::uint64_t>(domain->jobs().age().count())};
 }
 
-// Taints and deprecations can be asked for alone; nothing of ours is either.
+// What is told of the last start that failed is neither a taint nor a deprecation.
 Task<remote::DomainGetMessagesRet> get_messages(ClientPtr client, remote::DomainGetMessagesArgs args) {
     const auto domain = find_domain(*client, args.dom);
     remote::DomainGetMessagesRet ret;
-    if (args.flags == 0) ret.msgs = co_await domain->hypervisor().driver().messages(domain->name());
+    if (args.flags == 0 || args.flags & api::domain_message_tainting)
+        for (const Taint taint : domain->taints()) ret.msgs.push_back(taint_message(taint));
+    if (args.flags == 0)
+        for (auto& line : co_await domain->hypervisor().driver().messages(domain->name())) ret.msgs.push_back(std::move(line));
     co_return ret;
 }
 

@@ -11,6 +11,11 @@ namespace {
 
 using nlohmann::json;
 
+// Of a guest that is off, what asks the agent more than a plain question speaks in the driver's name.
+void require_guest(const Domain& domain) {
+    if (!domain.is_active()) rpc::fail(Code::operation_invalid, "domain is not running");
+}
+
 // ---- file systems ----
 
 Task<remote::DomainFsfreezeRet> fsfreeze(ClientPtr client, remote::DomainFsfreezeArgs args) {
@@ -25,6 +30,7 @@ Task<remote::DomainFsfreezeRet> fsfreeze(ClientPtr client, remote::DomainFsfreez
 
 Task<remote::DomainFsthawRet> fsthaw(ClientPtr client, remote::DomainFsthawArgs args) {
     auto domain = find_domain(*client, args.dom);
+    if (!args.mountpoints.empty()) rpc::fail(Code::argument_unsupported, "specifying mountpoints is not supported");
     const json thawed = co_await ask_agent(domain, "virDomainFSThaw", "guest-fsfreeze-thaw");
     if (!thawed.is_number_integer()) rpc::fail(Code::internal_error, "malformed return value");
     co_return remote::DomainFsthawRet{thawed.get<std::int32_t>()};
@@ -57,6 +63,7 @@ Task<> set_user_password(ClientPtr client, remote::DomainSetUserPasswordArgs arg
 
 Task<remote::DomainAuthorizedSshKeysGetRet> ssh_keys_get(ClientPtr client, remote::DomainAuthorizedSshKeysGetArgs args) {
     auto domain = find_domain(*client, args.dom);
+    require_guest(*domain);
     const json answer =
         co_await ask_agent(domain, "virDomainAuthorizedSSHKeysGet", "guest-ssh-get-authorized-keys", {{"username", args.user}});
     const auto keys = answer.is_object() ? answer.find("keys") : answer.end();
@@ -68,10 +75,14 @@ Task<remote::DomainAuthorizedSshKeysGetRet> ssh_keys_get(ClientPtr client, remot
 }
 
 Task<> ssh_keys_set(ClientPtr client, remote::DomainAuthorizedSshKeysSetArgs args) {
-    auto domain = find_domain(*client, args.dom);
-    json arguments = {{"username", args.user}, {"keys", args.keys}};
     const bool remove = args.flags & api::domain_authorized_ssh_keys_set_remove;
-    if (!remove) arguments["reset"] = !(args.flags & api::domain_authorized_ssh_keys_set_append);
+    const bool append = args.flags & api::domain_authorized_ssh_keys_set_append;
+    if (args.keys.empty() && (remove || append))
+        rpc::fail(From::domain, Code::invalid_arg, "keys in virDomainAuthorizedSSHKeysSet must not be NULL");
+    auto domain = find_domain(*client, args.dom);
+    require_guest(*domain);
+    json arguments = {{"username", args.user}, {"keys", args.keys}};
+    if (!remove) arguments["reset"] = !append;
     co_await ask_agent(domain, "virDomainAuthorizedSSHKeysSet",
                        remove ? "guest-ssh-remove-authorized-keys" : "guest-ssh-add-authorized-keys", std::move(arguments));
 }
@@ -150,6 +161,7 @@ Task<remote::DomainGetGuestInfoRet> get_guest_info(ClientPtr client, remote::Dom
     for (const auto& group : info_groups) known |= group.type;
     if (args.types & ~known) rpc::fail(Code::invalid_arg, "unsupported guest information types '0x{:x}'", args.types & ~known);
     auto domain = find_domain(*client, args.dom);
+    require_guest(*domain);
     auto session = co_await AgentSession::open(domain, "virDomainGetGuestInfo");
     remote::DomainGetGuestInfoRet ret;
     for (const auto& group : info_groups) {
@@ -168,9 +180,8 @@ remote::DomainAgentSetResponseTimeoutRet set_response_timeout(Client& client,
     if (args.timeout < for_ever)
         rpc::fail(Code::invalid_arg, "guest agent timeout '{}' is less than the minimum '{}'", args.timeout, for_ever);
     auto domain = find_domain(client, args.dom);
-    domain->require_active();
     domain->agent_timeout = args.timeout;
-    domain->keep_status();
+    if (domain->is_active()) domain->keep_status();
     return {0};
 }
 
@@ -179,7 +190,7 @@ remote::DomainAgentSetResponseTimeoutRet set_response_timeout(Client& client,
 Task<> pm_suspend(ClientPtr client, remote::DomainPmSuspendForDurationArgs args) {
     static constexpr const char* commands[] = {"guest-suspend-ram", "guest-suspend-disk", "guest-suspend-hybrid"};
     if (args.duration) rpc::fail(Code::argument_unsupported, "Duration not supported. Use 0 for now");
-    if (args.target >= std::size(commands)) rpc::fail(Code::argument_unsupported, "Unknown suspend target: {}", args.target);
+    if (args.target >= std::size(commands)) rpc::fail(Code::invalid_arg, "Unknown suspend target: {}", args.target);
     auto domain = find_domain(*client, args.dom);
     // A guest that sleeps does not answer any more.
     co_await ask_agent(domain, "virDomainPMSuspendForDuration", commands[args.target]);

@@ -1,6 +1,7 @@
 // Backups of running guests, and the background job they are: begin, look, abort.
 #include "daemon/block_jobs.hpp"
 #include "daemon/checkpoints.hpp"
+#include "daemon/finished_job.hpp"
 #include "daemon/lookup.hpp"
 #include "drivers/backup.hpp"
 #include "xml/backup.hpp"
@@ -129,10 +130,7 @@ remote::DomainGetJobStatsRet finished_stats(const JobRecord& job) {
     remote::DomainGetJobStatsRet ret;
     if (job.operation == 0) return ret;
     ret.type = job.success ? api::domain_job_completed : job.canceled ? api::domain_job_cancelled : api::domain_job_failed;
-    ret.params.push_back({"operation", job.operation});
-    for (const auto& [name, value] : job.figures) ret.params.push_back({name, value});
-    ret.params.push_back({"success", job.success});
-    if (!job.error.empty()) ret.params.push_back({"errmsg", job.error});
+    ret.params = finished_params(job);
     return ret;
 }
 

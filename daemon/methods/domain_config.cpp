@@ -116,9 +116,9 @@ Task<remote::DomainRenameRet> rename(ClientPtr client, remote::DomainRenameArgs 
     if (domain->is_active()) rpc::fail(Code::operation_invalid, "cannot rename active domain");
     if (!domain->is_persistent()) rpc::fail(Code::operation_invalid, "cannot rename a transient domain");
     if (domain->has_managed_save) rpc::fail(Code::operation_invalid, "domain with a managed saved state can't be renamed");
-    if (domain->name() == name) rpc::fail(Code::operation_invalid, "Can't rename domain to itself");
+    if (domain->name() == name) rpc::fail(From::domain, Code::operation_invalid, "Can't rename domain to itself");
     if (domain->hypervisor().domains.by_name(name))
-        rpc::fail(Code::operation_invalid, "domain with name '{}' already exists", name);
+        rpc::fail(From::domain, Code::operation_invalid, "domain with name '{}' already exists", name);
     co_await domain->rename(name);
     co_return remote::DomainRenameRet{0};
 }
@@ -144,6 +144,10 @@ Task<remote::DomainGetXmlDescRet> get_xml_desc(ClientPtr client, remote::DomainG
 
 // ---- metadata ----
 
+[[noreturn]] void refuse_metadata_type(int type) {
+    rpc::fail(From::domain, Code::invalid_arg, "unknown metadata type '{}'", type);
+}
+
 remote::DomainGetMetadataRet get_metadata(Client& client, const remote::DomainGetMetadataArgs& args) {
     auto domain = find_domain(client, args.dom);
     const auto document =
@@ -153,9 +157,9 @@ remote::DomainGetMetadataRet get_metadata(Client& client, const remote::DomainGe
     case api::domain_metadata_description: text = document->description; break;
     case api::domain_metadata_title: text = document->title; break;
     case api::domain_metadata_element: text = xml::metadata_element(document->metadata, args.uri.value_or("")); break;
-    default: rpc::fail(Code::invalid_arg, "unknown metadata type");
+    default: refuse_metadata_type(args.type);
     }
-    if (text.empty()) rpc::fail(Code::no_domain_metadata, "Requested metadata element is not present");
+    if (text.empty()) rpc::fail(From::domain, Code::no_domain_metadata, "Requested metadata element is not present");
     return {text};
 }
 
@@ -173,7 +177,7 @@ Task<> set_metadata(ClientPtr client, remote::DomainSetMetadataArgs args) {
         case api::domain_metadata_element:
             xml::set_metadata_element(document.metadata, args.uri.value_or(""), args.key.value_or(""), text);
             break;
-        default: rpc::fail(Code::invalid_arg, "unknown metadata type");
+        default: refuse_metadata_type(args.type);
         }
     });
     client->host().events().emit<remote::DomainEventCallbackMetadataChangeCall>(

@@ -123,8 +123,14 @@ Task<> tell_agent(DomainPtr domain, json vcpus) {
              vcpus[done.get<std::size_t>()].value("logical-id", 0));
 }
 
+// Of a guest that is off, changes are refused in the driver's name.
+void require_guest(const Domain& domain) {
+    if (!domain.is_active()) fail(Code::operation_invalid, "domain is not running");
+}
+
 // Those with the highest numbers go first, those with the lowest come first.
 Task<> set_guest_count(DomainPtr domain, unsigned count) {
+    require_guest(*domain);
     const json all = co_await agent_vcpus(domain);
     unsigned online = 0;
     for (const auto& vcpu : all) online += vcpu.value("online", false);
@@ -170,12 +176,14 @@ Task<> set_guest_vcpus(ClientPtr client, remote::DomainSetGuestVcpusArgs args) {
     const auto wanted = xml::parse_number_set(args.cpumap);
     if (!wanted) fail(rpc::from_nobody, Code::invalid_arg, "Failed to parse bitmap '{}'", args.cpumap);
     auto job = co_await domain->acquire("virDomainSetGuestVcpus");
+    require_guest(*domain);
     xml::NumberSet left = *wanted;
     json changes = json::array();
     for (const json all = co_await agent_vcpus(domain); const auto& vcpu : all) {
         const unsigned id = vcpu.value("logical-id", 0u);
         if (!left.erase(id)) continue;
-        if (args.state == 0 && !vcpu.value("can-offline", false)) fail(Code::invalid_arg, "vCPU '{}' is not offlinable", id);
+        if (args.state == 0 && !vcpu.value("can-offline", false))
+            fail(Code::operation_unsupported, "vCPU '{}' is not offlinable", id);
         if (vcpu.value("online", false) != (args.state == 1))
             changes.push_back({{"logical-id", id}, {"online", args.state == 1}});
     }
@@ -259,8 +267,8 @@ Task<> set_count(ClientPtr client, remote::NonnullDomain named, unsigned count, 
     auto domain = find_domain(*client, named);
     auto job = co_await domain->acquire("virDomainSetVcpus");
     if (count == 0) fail(From::domain, Code::invalid_arg, "nvcpus in virDomainSetVcpusFlags must not be zero");
-    const unsigned affect = domain->affect(flags & affect_flags);
     if (flags & api::domain_vcpu_guest) co_return co_await set_guest_count(domain, count);
+    const unsigned affect = domain->affect(flags & affect_flags);
     if (flags & api::domain_vcpu_maximum) {
         if (wants_live(affect)) fail(Code::operation_unsupported, "maximum vcpu count of a live domain can't be modified");
         co_return co_await change_documents(domain, affect, [&](xml::Domain& document) { set_maximum_vcpus(document, count); });
@@ -352,7 +360,7 @@ Task<remote::DomainGetVcpusFlagsRet> get_vcpus_flags(ClientPtr client, remote::D
 
 remote::DomainGetMaxVcpusRet get_max_vcpus(Client& client, const remote::DomainGetMaxVcpusArgs& args) {
     auto domain = find_domain(client, args.dom);
-    if (!domain->is_active()) fail(Code::operation_invalid, "domain is not running");
+    domain->require_active();
     return {static_cast<std::int32_t>(domain->current()->max_vcpus())};
 }
 

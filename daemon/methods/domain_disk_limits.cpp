@@ -183,8 +183,8 @@ Task<> set_iotune(ClientPtr client, remote::DomainSetBlockIoTuneArgs args) {
 
 remote::DomainGetBlockIoTuneRet get_iotune(Client& client, const remote::DomainGetBlockIoTuneArgs& args) {
     auto domain = find_domain(client, args.dom);
-    const auto document =
-        document_of(*domain, domain->affect(args.flags & (api::domain_affect_live | api::domain_affect_config)));
+    const unsigned affect = domain->affect(args.flags & (api::domain_affect_live | api::domain_affect_config));
+    const auto document = document_of(*domain, affect);
     const std::string path = args.disk.value_or("");
     remote::DomainGetBlockIoTuneRet ret;
     if (args.nparams == 0) {
@@ -192,7 +192,7 @@ remote::DomainGetBlockIoTuneRet get_iotune(Client& client, const remote::DomainG
         return ret;
     }
     const std::string target = document->disk_target(path);
-    const bool live = document != domain->definition().document() && domain->is_active();
+    const bool live = wants_live(affect);
     if (target.empty() && live) fail(Code::invalid_arg, "disk '{}' not found in domain", path);
     if (target.empty()) fail(Code::invalid_arg, "disk '{}' was not found in the domain config", path);
     const auto& disk = document->disk_source(target);

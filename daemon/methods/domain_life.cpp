@@ -46,7 +46,7 @@ Task<remote::DomainCreateXmlRet> create_xml(ClientPtr client, remote::DomainCrea
     try {
         domain->require_inactive("domain is already running");
     } catch (const rpc::Error&) {
-        rpc::fail(hypervisor.error_domain(), Code::operation_invalid, "domain '{}' is already active", domain->name());
+        rpc::fail(From::domain, Code::operation_invalid, "domain '{}' is already active", domain->name());
     }
     std::exception_ptr failure;
     try {

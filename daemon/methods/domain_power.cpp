@@ -43,7 +43,8 @@ Task<> set_lifecycle_action(ClientPtr client, remote::DomainSetLifecycleActionAr
     const auto& [name, member] = lifecycles[args.type];
     const auto action = static_cast<LifecycleAction>(args.action); // numbered as VIR_DOMAIN_LIFECYCLE_ACTION_* are
     if (dumps(action) && args.type != api::domain_lifecycle_crash)
-        fail(Code::config_unsupported, "Lifecycle event '{}' doesn't support '{}' action", name, words[args.action]);
+        fail(From::domain, Code::config_unsupported, "Lifecycle event '{}' doesn't support '{}' action", name,
+             words[args.action]);
     auto job = co_await domain->acquire("virDomainSetLifecycleAction");
     const unsigned affect = domain->affect(args.flags);
     co_await check(domain->hypervisor(), *document_of(*domain, affect), member, action);

@@ -76,6 +76,9 @@ remote::DomainHasManagedSaveImageRet has_managed_save(Client& client, const remo
 Task<> managed_save_remove(ClientPtr client, remote::DomainManagedSaveRemoveArgs args) {
     auto domain = find_domain(*client, args.dom);
     auto job = co_await domain->acquire("virDomainManagedSaveRemove");
+    if (!domain->has_managed_save)
+        rpc::fail_errno(ENOENT,
+                        fmt::format("Failed to remove managed save file '{}'", domain->hypervisor().save_file(domain->name())));
     co_await remove_managed_save(domain);
 }
 

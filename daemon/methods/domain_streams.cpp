@@ -70,6 +70,7 @@ Task<std::string> ask_monitor(ClientPtr client, remote::NonnullDomain named, std
     auto job = co_await domain->acquire("virDomainQemuMonitorCommand");
     domain->require_active();
     const auto machine = domain->shared_machine();
+    domain->taint(Taint::custom_monitor);
     co_return co_await machine->monitor_command(std::move(command), flags & api::domain_qemu_monitor_command_hmp,
                                                 std::move(file));
 }
@@ -102,11 +103,16 @@ void refuse_with_agent(const std::string& command, const std::string& reply) {
 }
 
 Task<rpc::qemu::DomainAgentCommandRet> agent_command(ClientPtr client, rpc::qemu::DomainAgentCommandArgs args) {
+    constexpr int for_ever = api::domain_qemu_agent_command_block;
     auto domain = find_domain(*client, args.dom);
     auto job = co_await domain->acquire_agent("virDomainQemuAgentCommand");
     domain->require_active();
+    if (args.timeout < for_ever)
+        rpc::fail(Code::invalid_arg, "guest agent timeout '{}' is less than the minimum '{}'", args.timeout, for_ever);
+    if (!nlohmann::json::accept(args.cmd)) rpc::fail(rpc::from_nobody, Code::internal_error, "cannot parse json {}", args.cmd);
     std::optional<std::chrono::milliseconds> limit = std::chrono::seconds(args.timeout < 0 ? 5 : args.timeout);
-    if (args.timeout == api::domain_qemu_agent_command_block) limit.reset();
+    if (args.timeout == for_ever) limit.reset();
+    domain->taint(Taint::custom_ga_command);
     rpc::qemu::DomainAgentCommandRet ret;
     ret.result = co_await domain->shared_machine()->agent_command(args.cmd, limit);
     refuse_with_agent(args.cmd, *ret.result);

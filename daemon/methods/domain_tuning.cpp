@@ -306,6 +306,8 @@ void change_numa(xml::Domain& document, std::optional<xml::NumaMode> mode, const
         memory.nodeset = nodes;
         memory.placement.reset();
     }
+    if (memory.nodeset.empty() && memory.placement != xml::Placement::auto_)
+        fail(From::domain, Code::config_unsupported, "nodeset for NUMA memory tuning must be set if 'placement' is 'static'");
 }
 
 Task<> set_numa(ClientPtr client, remote::DomainSetNumaParametersArgs args) {

@@ -14,10 +14,9 @@ namespace asio = boost::asio;
 
 namespace lodge::drivers::qemu {
 
-namespace {
-
-struct Agent {
-    explicit Agent(const Executor& executor)
+// One command, from its handshake to its answer.
+struct AgentCall {
+    explicit AgentCall(const Executor& executor)
         : socket(executor)
         , timer(executor) {}
     asio::local::stream_protocol::socket socket;
@@ -25,6 +24,10 @@ struct Agent {
     std::string input;
     bool late = false;
 };
+
+namespace {
+
+using Agent = AgentCall;
 
 // An agent that lives answers a handshake at once, whatever the command after it may take.
 constexpr std::chrono::milliseconds sync_limit = 5s;
@@ -53,7 +56,7 @@ template<class F> Task<json> await_answer(std::shared_ptr<Agent> agent, F wanted
             co_await asio::async_read_until(agent->socket, asio::dynamic_buffer(agent->input, 16 * 1024 * 1024), '\n',
                                             asio::redirect_error(asio::use_awaitable, error));
         if (agent->late) rpc::fail(Code::agent_unresponsive, "guest agent didn't respond to command within the time allowed");
-        if (error) rpc::fail(Code::agent_unresponsive, "Guest agent is not responding: {}", error.message());
+        if (error) rpc::fail(Code::agent_unresponsive, "Guest agent disappeared while executing command");
         std::string line = agent->input.substr(0, size);
         agent->input.erase(0, size);
         // 0xff marks where the answer to guest-sync-delimited begins.
@@ -70,6 +73,18 @@ Task<> QemuMachine::forget_missed_ticks() {
     co_await ask("rtc-reset-reinjection");
 }
 
+// The port is closed on the guest's side: nobody there will answer.
+void QemuMachine::on_agent_gone() {
+    boost::system::error_code ignored;
+    for (const auto& waiting : std::exchange(agent_calls_, {}))
+        if (const auto call = waiting.lock()) call->socket.close(ignored);
+}
+
+// A guest on its way down or to sleep need not answer.
+static bool may_go_unanswered(const std::string& command) {
+    return command.find("guest-shutdown") != std::string::npos || command.find("guest-suspend-") != std::string::npos;
+}
+
 Task<std::string> QemuMachine::agent_command(std::string command, std::optional<std::chrono::milliseconds> limit) {
     const auto self = shared_from_this();
     if (state_ != RunState::running) rpc::fail(Code::operation_invalid, "domain is not running");
@@ -81,8 +96,11 @@ Task<std::string> QemuMachine::agent_command(std::string command, std::optional<
         rpc::fail(Code::agent_unresponsive, "QEMU guest agent is not connected");
     const std::string path = channel->source.first().path;
     const auto agent = std::make_shared<Agent>(parts_.executor);
+    std::erase_if(agent_calls_, [](const auto& call) { return call.expired(); });
+    agent_calls_.push_back(agent);
     allow(agent, std::min(limit.value_or(sync_limit), sync_limit));
     std::exception_ptr failure;
+    bool asked = false;
     json answer;
     try {
         boost::system::error_code error;
@@ -96,12 +114,13 @@ Task<std::string> QemuMachine::agent_command(std::string command, std::optional<
         allow(agent, limit);
         const std::string line = command + "\n";
         co_await asio::async_write(agent->socket, asio::buffer(line), asio::redirect_error(asio::use_awaitable, error));
-        // A guest on its way down need not answer.
+        asked = !error;
         if (command.find("guest-shutdown") == std::string::npos)
             answer = co_await await_answer(agent, [](const json&) { return true; });
     } catch (...) {
         failure = std::current_exception();
     }
+    if (asked && !agent->late && may_go_unanswered(command)) failure = nullptr;
     agent->timer.cancel();
     boost::system::error_code ignored;
     agent->socket.close(ignored);

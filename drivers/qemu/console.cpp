@@ -102,10 +102,11 @@ template<class Devices> auto* find_device(Devices& devices, const std::string& a
 
 } // namespace
 
-Task<Endpoint> QemuMachine::open_character_device(const xml::CharSource& source, std::string alias, bool force) {
+Task<Endpoint> QemuMachine::open_character_device(const xml::CharSource& source, std::string alias, bool force,
+                                                  const char* what) {
     const auto self = shared_from_this();
     if (const auto open = relays_[alias].lock(); open && open->is_open()) {
-        if (!force) rpc::fail(Code::operation_failed, "Active console session exists for this domain");
+        if (!force) rpc::fail(Code::operation_failed, "Active {} exists for this domain", what);
         open->close();
     }
     Fd device;
@@ -127,21 +128,22 @@ Task<Endpoint> QemuMachine::open_character_device(const xml::CharSource& source,
 }
 
 Task<Endpoint> QemuMachine::open_console(std::string device, bool force) {
+    static constexpr const char* session = "console session";
     auto& devices = parts_.domain->devices;
     if (const auto* console = find_device(devices.consoles, device))
-        return open_character_device(console->source, console->info.alias, force);
+        return open_character_device(console->source, console->info.alias, force, session);
     if (const auto* serial = find_device(devices.serials, device))
-        return open_character_device(serial->source, serial->info.alias, force);
+        return open_character_device(serial->source, serial->info.alias, force, session);
     if (const auto* parallel = find_device(devices.parallels, device); parallel && !device.empty())
-        return open_character_device(parallel->source, parallel->info.alias, force);
-    rpc::fail(Code::internal_error, "cannot find console device '{}'", device.empty() ? "default" : device);
+        return open_character_device(parallel->source, parallel->info.alias, force, session);
+    rpc::fail(Code::internal_error, "cannot find character device {}", device.empty() ? "<null>" : device);
 }
 
 Task<Endpoint> QemuMachine::open_channel(std::string name, bool force) {
     for (const auto& channel : parts_.domain->devices.channels)
         if (name.empty() || channel.target.name == name || channel.info.alias == name)
-            return open_character_device(channel.source, channel.info.alias, force);
-    rpc::fail(Code::internal_error, "cannot find channel {}", name.empty() ? "default" : name);
+            return open_character_device(channel.source, channel.info.alias, force, "channel stream");
+    rpc::fail(Code::internal_error, "cannot find channel {}", name.empty() ? "<null>" : name);
 }
 
 } // namespace lodge::drivers::qemu

@@ -107,4 +107,14 @@ xml::HostCapabilities host_capabilities(const std::optional<Identity>& identity)
     return host;
 }
 
+unsigned kvm_max_vcpus() {
+    const Fd kvm(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
+    if (!kvm) rpc::fail_errno(errno, "Unable to open /dev/kvm");
+    constexpr int promised = 4; // by KVM's documentation, where it does not say
+    for (const int capability : {KVM_CAP_MAX_VCPUS, KVM_CAP_NR_VCPUS})
+        if (const int number = ::ioctl(kvm.get(), KVM_CHECK_EXTENSION, capability); number > 0)
+            return static_cast<unsigned>(number);
+    return promised;
+}
+
 } // namespace lodge::drivers::qemu

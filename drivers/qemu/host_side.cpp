@@ -99,7 +99,7 @@ static void number_vsock(xml::Vsock& vsock, int fd) {
 
 static Fd open_vhost(const char* path, const char* refused) {
     Fd fd(::open(path, O_RDWR | O_CLOEXEC));
-    if (!fd) rpc::fail_errno(errno, refused);
+    if (!fd) rpc::fail(Code::config_unsupported, "{}", refused);
     return fd;
 }
 

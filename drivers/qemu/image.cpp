@@ -25,7 +25,8 @@ static int missing(const xml::Disk& disk) {
 void require_image(const xml::Disk& disk) {
     const int error = missing(disk);
     if (error && disk.source.startup_policy != xml::StartupPolicy::optional)
-        rpc::fail_errno(error, fmt::format("Cannot access storage file '{}'", disk.source.path));
+        rpc::fail(rpc::From::storage, Code::system_error, "Cannot access storage file '{}': {}", disk.source.path,
+                  rpc::errno_text(error));
 }
 
 std::vector<event::DiskDropped> require_images(xml::Domain& domain) {

@@ -311,6 +311,8 @@ Task<> Launch::begin() {
     if (exact) co_await hear_answers();
     if (context_.incoming) {
         co_await machine_->qmp().greeting(std::chrono::seconds(world_->settings.start_timeout_s));
+        // The state has parts for these CPUs, and no place to put them while they are missing.
+        co_await QemuMachine::plug_late_vcpus(machine_);
         co_await machine_->state_keeper().load(state_.take_end());
         co_await state_.finish();
     }
@@ -319,7 +321,7 @@ Task<> Launch::begin() {
     if (!request_.paused && !tuned) running = machine_->qmp().send("cont");
     if (!exact) co_await hear_answers();
     if (tuned) {
-        co_await QemuMachine::plug_late_vcpus(machine_);
+        if (!context_.incoming) co_await QemuMachine::plug_late_vcpus(machine_);
         co_await machine_->tune(request_.domain);
         machine_->begin_counting();
         if (!request_.paused) running = machine_->qmp().send("cont");

@@ -19,6 +19,7 @@ namespace lodge::drivers::qemu {
 class Relay;
 struct Backup;
 struct Unplug;
+struct AgentCall;
 struct World;
 class Displays;
 
@@ -171,6 +172,10 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     static Task<> destroy_now(std::shared_ptr<QemuMachine> self, bool graceful, EndReason reason);
     static Task<> await_end(std::shared_ptr<QemuMachine> self);
     static Task<> power_off(std::shared_ptr<QemuMachine> self, EndReason reason);
+    // auto_dump.cpp: dumps that a guest's document orders. False: there is none; the log says why.
+    static Task<bool> dump_by_itself(std::shared_ptr<QemuMachine> self);
+    static Task<> dump_and_obey(std::shared_ptr<QemuMachine> self, xml::LifecycleAction action, EndReason reason);
+    static Task<> dump_and_go_on(std::shared_ptr<QemuMachine> self);
     static Task<> reset_now(std::shared_ptr<QemuMachine> self);
     static Task<> resets_end_again(std::shared_ptr<QemuMachine> self);
     static Task<> start_again(std::shared_ptr<QemuMachine> self);
@@ -182,6 +187,8 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     void on_shutdown(const json& data);
     void on_panic(const json& data);
     void on_stop();
+    void on_sleep(bool to_disk);
+    void on_agent_gone();
     void on_resume();
     void on_io_error(const json& data);
     void on_monitor_closed(const std::string& reason);
@@ -194,7 +201,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     static const EventRow event_rows[];
 
     // console.cpp
-    Task<Endpoint> open_character_device(const xml::CharSource& source, std::string alias, bool force);
+    Task<Endpoint> open_character_device(const xml::CharSource& source, std::string alias, bool force, const char* what);
 
     // backup.cpp
     static Task<std::vector<std::uint32_t>> begin_backup(std::shared_ptr<QemuMachine> self, BackupPlan plan);
@@ -244,6 +251,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     PerfCounters perf_;
     std::map<std::string, std::string> kvm_schema_;      // asked for once
     std::map<std::string, std::weak_ptr<Relay>> relays_; // by alias
+    std::vector<std::weak_ptr<AgentCall>> agent_calls_;  // under way
     std::shared_ptr<Backup> backup_;
     std::map<std::uint32_t, std::string> thresholds_;        // of block nodes: what their watcher calls them
     std::vector<std::string> lost_;                          // devices that went while no daemon looked

@@ -47,6 +47,9 @@ const QemuMachine::EventRow QemuMachine::event_rows[] = {
          const int action = watchdog_action(text(e.data, "action"));
          if (action == 1) m.asked_pause_ = PauseReason::watchdog;
          m.tell(event::Watchdog{action});
+         const auto& watchdogs = m.parts_.domain->devices.watchdogs;
+         if (std::ranges::any_of(watchdogs, [](const auto& dog) { return dog.action == xml::WatchdogAction::dump; }))
+             m.background("watchdog", dump_and_go_on(m.shared_from_this()));
      }},
     {"BLOCK_IO_ERROR", [](QemuMachine& m, const QmpEvent& e) { m.on_io_error(e.data); }},
     {"BALLOON_CHANGE",
@@ -65,6 +68,7 @@ const QemuMachine::EventRow QemuMachine::event_rows[] = {
              if (channel.info.alias != text(e.data, "id")) continue;
              const bool open = truth(e.data, "open");
              channel.target.state = open ? xml::ChannelState::connected : xml::ChannelState::disconnected;
+             if (!open && channel.target.name == "org.qemu.guest_agent.0") m.on_agent_gone();
              return m.tell(event::ChannelChanged{channel.target.name, open});
          }
      }},
@@ -78,8 +82,8 @@ const QemuMachine::EventRow QemuMachine::event_rows[] = {
      [](QemuMachine& m, const QmpEvent& e) {
          m.on_memory_resized(text(e.data, "id"), static_cast<std::uint64_t>(number(e.data, "size")) / 1024);
      }},
-    {"SUSPEND", [](QemuMachine& m, const QmpEvent&) { m.tell(event::Suspended{false}); }},
-    {"SUSPEND_DISK", [](QemuMachine& m, const QmpEvent&) { m.tell(event::Suspended{true}); }},
+    {"SUSPEND", [](QemuMachine& m, const QmpEvent&) { m.on_sleep(false); }},
+    {"SUSPEND_DISK", [](QemuMachine& m, const QmpEvent&) { m.on_sleep(true); }},
     {"WAKEUP", [](QemuMachine& m, const QmpEvent&) { m.tell(event::Wakeup{}); }},
     {"JOB_STATUS_CHANGE", [](QemuMachine& m, const QmpEvent& e) { m.block_jobs_.on_event(e); }},
     {"VNC_CONNECTED", [](QemuMachine& m, const QmpEvent& e) { m.on_graphics(e.name, e.data); }},
@@ -106,11 +110,12 @@ void QemuMachine::on_event(const QmpEvent& event) {
 // QEMU runs with -no-shutdown: a guest that powered off stands still until we say what becomes of it.
 void QemuMachine::on_shutdown(const json& data) {
     const std::string reason = text(data, "reason");
-    if (end_reason_) return;                                    // it goes already, at our word
-    if (reason == "host-qmp-quit" || reason == "host-signal") { // at somebody else's
-        end_reason_ = EndReason::shutdown;
-        return;
+    const bool ended_by_host = reason == "host-qmp-quit" || reason == "host-signal";
+    if (ended_by_host && end_reason_.value_or(EndReason::destroyed) == EndReason::destroyed) {
+        if (!end_reason_) end_reason_ = EndReason::shutdown; // at somebody else's word
+        return tell(event::ShuttingDown{false});
     }
+    if (end_reason_) return;             // it goes already, at our word
     if (reason == "guest-panic") return; // GUEST_PANICKED decides
     state_ = RunState::shutdown_in_progress;
     if (reboot_pending_) return background("cannot reboot", start_again(shared_from_this()));
@@ -135,13 +140,20 @@ void QemuMachine::on_panic(const json& data) {
 
 void QemuMachine::obey(LifecycleAction action, EndReason reason) {
     switch (action) {
-    case LifecycleAction::destroy:
-    case LifecycleAction::coredump_destroy: return background("cannot end", power_off(shared_from_this(), reason));
+    case LifecycleAction::destroy: return background("cannot end", power_off(shared_from_this(), reason));
     case LifecycleAction::restart:
-    case LifecycleAction::rename_restart:
-    case LifecycleAction::coredump_restart: return background("cannot restart", start_again(shared_from_this()));
+    case LifecycleAction::rename_restart: return background("cannot restart", start_again(shared_from_this()));
+    case LifecycleAction::coredump_destroy:
+        return background("crash", dump_and_obey(shared_from_this(), LifecycleAction::destroy, reason));
+    case LifecycleAction::coredump_restart:
+        return background("crash", dump_and_obey(shared_from_this(), LifecycleAction::restart, reason));
     case LifecycleAction::preserve: return;
     }
+}
+
+void QemuMachine::on_sleep(bool to_disk) {
+    on_agent_gone();
+    tell(event::Suspended{to_disk});
 }
 
 void QemuMachine::on_stop() {

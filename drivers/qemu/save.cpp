@@ -74,9 +74,10 @@ std::shared_ptr<QemuStateKeeper::Stream> QemuStateKeeper::begin(int operation) {
     return stream_;
 }
 
-void QemuStateKeeper::end(const std::shared_ptr<Stream>& stream, bool success, const std::string& error) {
+void QemuStateKeeper::end(const std::shared_ptr<Stream>& stream, bool success) {
     stream_.reset();
-    if (!success) return machine_.report_job({stream->operation, false, stream->aborted, error, {}});
+    // Its failure is the call's error; and of a dump of memory libvirt tells nothing once it is over.
+    if (!success || stream->of_dump) return;
     stream->figures["time_elapsed"] = static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - stream->began).count());
     machine_.report_job({stream->operation, true, false, "", stream->figures});
@@ -151,7 +152,6 @@ Task<> QemuStateKeeper::save(SaveTarget target) {
     image.head = std::move(target.head);
     const auto stream = begin(target.use == ImageUse::save ? job_operation_save : job_operation_snapshot);
     std::exception_ptr failure;
-    std::string reason;
     Output out;
     StreamFilter filter;
     try {
@@ -163,15 +163,14 @@ Task<> QemuStateKeeper::save(SaveTarget target) {
         co_await stream_out(stream, filter.take_end());
         co_await filter.finish();
         co_await rpc::blocking([&] { complete_image(out, target.bypass_cache); });
-    } catch (const std::exception& error) {
-        reason = error.what();
+    } catch (...) {
         failure = std::current_exception();
     }
     if (failure) {
         filter.kill();
         co_await rpc::blocking([&] { drop(out); });
     }
-    end(stream, !failure, reason);
+    end(stream, !failure);
     if (failure) std::rethrow_exception(failure);
 }
 
@@ -198,7 +197,6 @@ Task<> QemuStateKeeper::dump(DumpTarget target) {
     const auto machine = machine_.shared_from_this();
     const auto stream = begin(job_operation_dump);
     std::exception_ptr failure;
-    std::string reason;
     Output out;
     StreamFilter filter;
     try {
@@ -217,15 +215,14 @@ Task<> QemuStateKeeper::dump(DumpTarget target) {
             co_await filter.finish();
         }
         co_await rpc::blocking([&] { settle(out.file, target.bypass_cache, target.path); });
-    } catch (const std::exception& error) {
-        reason = error.what();
+    } catch (...) {
         failure = std::current_exception();
     }
     if (failure) {
         filter.kill();
         co_await rpc::blocking([&] { drop(out); });
     }
-    end(stream, !failure, reason);
+    end(stream, !failure);
     if (failure) std::rethrow_exception(failure);
 }
 

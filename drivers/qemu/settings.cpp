@@ -185,6 +185,7 @@ Settings read_settings(const std::string& path) {
     key("max_files", settings.max_files);
     key("max_processes", settings.max_processes);
     key("auto_dump_path", settings.auto_dump_path);
+    key("auto_dump_bypass_cache", settings.auto_dump_bypass_cache);
     key("save_image_format", settings.save_image_format);
     key("dump_image_format", settings.dump_image_format);
     key("snapshot_image_format", settings.snapshot_image_format);

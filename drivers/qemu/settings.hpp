@@ -27,7 +27,8 @@ struct Settings {
     bool dump_guest_core = false;
     unsigned max_files = 0, max_processes = 0;
     std::uint64_t max_core = 0;
-    std::string auto_dump_path;
+    std::string auto_dump_path; // empty: LIB/qemu/dump
+    bool auto_dump_bypass_cache = false;
     bool auto_start_bypass_cache = false;
     unsigned auto_start_delay = 0;                                   // ms between one start and the next
     std::string memory_backing_dir;                                  // empty: LIB/qemu/ram

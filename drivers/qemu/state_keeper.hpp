@@ -68,7 +68,7 @@ class QemuStateKeeper final : public StateKeeper {
     Task<> dump_memory(std::shared_ptr<Stream> stream, Fd file, std::string format);
     Task<> await_stream(std::shared_ptr<Stream> stream);
     Task<> describe_failure(std::shared_ptr<Stream> stream);
-    void end(const std::shared_ptr<Stream>& stream, bool success, const std::string& error);
+    void end(const std::shared_ptr<Stream>& stream, bool success);
     std::string node_of(const std::string& disk) const;
     json nodes_of(const std::vector<std::string>& disks) const;
     Executor executor() const;

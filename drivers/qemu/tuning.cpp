@@ -316,7 +316,7 @@ Task<> QemuMachine::set_block_threshold(std::string device, std::uint64_t bytes)
         if (disk.target.dev == target && !disk.source.empty())
             for (const auto& [number, path] : images_of(disk))
                 if (!node && (bracket == std::string::npos || (numbered && number == wanted))) node = number;
-    if (!node) fail(Code::invalid_arg, "invalid block device or backing store '{}'", device);
+    if (!node) fail(Code::invalid_arg, "failed to find disk '{}'", device);
     thresholds_[*node] = device;
     co_await ask("block-set-write-threshold",
                  {{"node-name", fmt::format("libvirt-{}-storage", *node)}, {"write-threshold", bytes}});

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What a guest's agent answers, asked by stock virsh and python3-libvirt of a real guest with a real agent."""
 
+import contextlib
 import json
 import os
 import threading
@@ -61,6 +62,8 @@ class Agent(world.Case):
         finally:
             self.assertEqual(self.guest.fsThaw(), frozen)
         self.assertEqual(self.guest.fsFreeze(["/data"]), 1)
+        with self.refused(libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, "specifying mountpoints is not supported"):
+            self.guest.fsThaw(["/data"])
         self.assertEqual(self.guest.fsThaw(), 1)
         with self.refused(libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, "Specifying mount point is not supported"):
             self.guest.fSTrim("/data", 0)
@@ -115,6 +118,8 @@ class Agent(world.Case):
         self.assertEqual(sorted(self.guest.authorizedSSHKeysGet("root")), [key, other])
         self.guest.authorizedSSHKeysSet("root", [key], libvirt.VIR_DOMAIN_AUTHORIZED_SSH_KEYS_SET_REMOVE)
         self.assertEqual(self.guest.authorizedSSHKeysGet("root"), [other])
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "keys in virDomainAuthorizedSSHKeysSet must not be NULL"):
+            self.guest.authorizedSSHKeysSet("root", [], libvirt.VIR_DOMAIN_AUTHORIZED_SSH_KEYS_SET_REMOVE)
         with self.refused(libvirt.VIR_ERR_INTERNAL_ERROR, "unable to execute QEMU agent command 'guest-ssh-get-authorized-keys'"):
             self.guest.authorizedSSHKeysGet("nobody-knows")
         with self.refused(libvirt.VIR_ERR_INTERNAL_ERROR, "unable to execute QEMU agent command 'guest-set-user-password'"):
@@ -143,6 +148,26 @@ class Agent(world.Case):
             )
         )
         self.assertGreater(started["return"]["pid"], 0)
+        with self.refused(libvirt.VIR_ERR_INTERNAL_ERROR, "cannot parse json nonsense"):
+            libvirt_qemu.qemuAgentCommand(self.guest, "nonsense", 30, 0)
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "guest agent timeout '-5' is less than the minimum '-2'"):
+            libvirt_qemu.qemuAgentCommand(self.guest, '{"execute": "guest-ping"}', -5, 0)
+        self.assertIn("tainted: custom guest agent control commands issued", self.guest.messages())
+
+    def test_a_guest_that_falls_asleep_while_it_is_asked(self):
+        """The agent does not answer what puts it to sleep, nor anything else from then on."""
+        self.guest.pMSuspendForDuration(libvirt.VIR_NODE_SUSPEND_TARGET_MEM, 0, 0)
+        wait_for(lambda: self.guest.state()[0] == libvirt.VIR_DOMAIN_PMSUSPENDED, 20, "the guest sleeps")
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "domain is not running", origin=libvirt.VIR_FROM_QEMU):
+            self.guest.fsInfo()
+        self.guest.pMWakeup()
+        wait_for(lambda: self.guest.state() == [libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_WAKEUP], 20, "the guest is awake")
+
+        def answers():
+            with contextlib.suppress(libvirt.libvirtError):
+                return self.guest.hostname(libvirt.VIR_DOMAIN_GET_HOSTNAME_AGENT)
+
+        wait_for(answers, 30, "the agent answers again")
 
     def test_response_timeout(self):
         self.assertEqual(self.guest.agentSetResponseTimeout(20), 0)
@@ -152,6 +177,16 @@ class Agent(world.Case):
 
 
 class NoAgent(world.Case):
+    def test_a_guest_that_is_off(self):
+        off = self.connect().defineXML(world.bare_xml("off", devices=CHANNEL))
+        self.assertEqual(off.agentSetResponseTimeout(7), 0)
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "domain is not running", origin=libvirt.VIR_FROM_QEMU):
+            off.guestInfo()
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "domain is not running", origin=libvirt.VIR_FROM_QEMU):
+            off.authorizedSSHKeysGet("root")
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "domain is not running", origin=libvirt.VIR_FROM_DOMAIN):
+            off.fsInfo()
+
     def test_a_guest_without_agent_says_so_at_once(self):
         conn = self.connect()
         plain = conn.createXML(world.bare_xml("plain"))

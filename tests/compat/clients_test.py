@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import unittest
 import urllib.request
 
@@ -307,6 +308,21 @@ class Administration(world.Case):
         run("virt-admin", "daemon-timeout", "--timeout", "0")
         run("virt-admin", "server-update-tls", self.SERVER, check=False)
         self.assertIn("libvirtd:///system", run("virt-admin", "uri").out)
+
+    def test_a_daemon_that_nobody_needs_ends(self):
+        for name in virsh("net-list", "--name").out.split():
+            virsh("net-destroy", name)
+        conn = self.connect()
+        conn.createXML(world.bare_xml("last"))
+        run("virt-admin", "daemon-timeout", "--timeout", "2")
+        conn.close()
+        time.sleep(4)
+        self.assertIsNone(world.daemon.process.poll(), "a guest runs, so it stays")
+        os.kill(world.qemu_pid("last"), 9)
+        began = time.monotonic()
+        wait_for(lambda: world.daemon.process.poll() is not None, 10, "the daemon ends")
+        self.assertGreater(time.monotonic() - began, 1.5)
+        self.assertEqual(world.daemon.process.returncode, 0)
 
 
 if __name__ == "__main__":

@@ -70,10 +70,22 @@ class Documents(world.Case):
 
     def test_same_name_other_uuid(self):
         self.conn.defineXML(world.bare_xml("twin", extra="<uuid>00000000-1111-2222-3333-444444444444</uuid>"))
-        with self.refused(libvirt.VIR_ERR_OPERATION_FAILED, "domain 'twin' already exists with uuid 00000000-1111-2222-3333-444444444444"):
+        with self.refused(libvirt.VIR_ERR_OPERATION_FAILED, "domain 'twin' already exists with uuid 00000000-1111-2222-3333-444444444444",
+                          origin=libvirt.VIR_FROM_DOMAIN):
             self.conn.defineXML(world.bare_xml("twin", extra="<uuid>00000000-1111-2222-3333-444444444445</uuid>"))
         with self.refused(libvirt.VIR_ERR_OPERATION_FAILED, "domain 'twin' is already defined with uuid"):
             self.conn.createXML(world.bare_xml("other", extra="<uuid>00000000-1111-2222-3333-444444444444</uuid>"))
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "Can't rename domain to itself", origin=libvirt.VIR_FROM_DOMAIN):
+            self.conn.lookupByName("twin").rename("twin")
+
+    def test_metadata_that_is_none(self):
+        dom = self.conn.defineXML(world.bare_xml("bare"))
+        with self.refused(libvirt.VIR_ERR_XML_DETAIL, "(metadata_xml):1:"):
+            dom.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<x", "key", "http://example.com/x")
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "unknown metadata type '9'", origin=libvirt.VIR_FROM_DOMAIN):
+            dom.metadata(9, None)
+        with self.refused(libvirt.VIR_ERR_NO_DOMAIN_METADATA, "Requested metadata element is not present", origin=libvirt.VIR_FROM_DOMAIN):
+            dom.metadata(libvirt.VIR_DOMAIN_METADATA_TITLE, None)
 
     def test_first_of_two_mistakes(self):
         """Kinds of devices are read one after another, then get defaults and places, and are validated last."""
@@ -187,6 +199,21 @@ class Starts(world.Case):
         with self.refused(libvirt.VIR_ERR_NO_NETWORK, "no network with matching name 'nowhere'"):
             dom.create()
         self.assertEqual(self.left_behind("nonet"), [])
+
+    def test_what_a_bridge_cannot_give_a_card(self):
+        world.default_network()
+        card = "<interface type='network'><mac address='52:54:00:00:00:31'/><source network='default'/>{}</interface>"
+        for more, origin, words in (
+            ("<vlan><tag id='3'/></vlan>", libvirt.VIR_FROM_DOMAIN, "interface 52:54:00:00:00:31 - vlan tag not supported for this connection type"),
+            ("<virtualport type='openvswitch'/>", libvirt.VIR_FROM_NETWORK,
+             "<virtualport type='openvswitch'> not supported for network 'default' which uses IP forwarding"),
+        ):
+            with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, words, origin=origin):
+                self.conn.createXML(world.bare_xml("tagged", devices=card.format(more)))
+            dom = self.conn.createXML(world.bare_xml("plain", devices=card.format("")))
+            with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, words, origin=origin):
+                dom.updateDeviceFlags(card.format(more), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            dom.destroy()
 
     def test_wrong_emulator(self):
         with self.refused(libvirt.VIR_ERR_SYSTEM_ERROR, "Cannot check QEMU binary /nonexistent/qemu: No such file or directory"):

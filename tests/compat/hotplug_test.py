@@ -162,6 +162,14 @@ class Hotplug(world.Case):
         for document in (self.live(dom), self.stored(dom)):
             self.assertIsNotNone(document.find("devices/controller[@type='scsi']"))
 
+    def test_a_controller_that_nobody_asked_for_comes_untold(self):
+        dom = self.bare("implied", "<controller type='scsi' model='virtio-scsi'/><controller type='scsi' index='3' model='virtio-scsi'/>")
+        dom.attachDeviceFlags(disk_xml(image("implied"), "sdn", "scsi"), LIVE)
+        self.events.wait_added("scsi1-0-0-6")
+        self.assertEqual([alias for alias in self.events.added if not alias.startswith("scsi1-")], [])
+        indexes = [c.get("index") for c in self.live(dom).iter("controller") if c.get("type") == "scsi"]
+        self.assertEqual(indexes, ["0", "1", "3"])
+
     def test_media_change_and_eject(self):
         first, second = image("first", 1 << 20), image("second", 2 << 20)
         drive = disk_xml(first, "hdc", "ide", "cdrom", "<readonly/>")
@@ -243,6 +251,7 @@ class Hotplug(world.Case):
             ("<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>", "rng0"),
             ("<watchdog model='i6300esb' action='poweroff'/>", "watchdog0"),
             ("<input type='tablet' bus='usb'/>", "input2"),
+            ("<input type='keyboard' bus='virtio'/>", "input3"),
             ("<channel type='null'><target type='virtio' name='org.example.0'/></channel>", "channel0"),
             ("<channel type='unix'><target type='virtio' name='org.example.1'/></channel>", "channel1"),
             (disk_xml(image("kind-s"), "sda", "scsi"), "scsi0-0-0-0"),
@@ -288,10 +297,19 @@ class Hotplug(world.Case):
                 dom.attachDeviceFlags(xml, LIVE)
         with self.refused(libvirt.VIR_ERR_INTERNAL_ERROR, "Could not find sata controller with index 0"):
             dom.attachDeviceFlags(disk_xml(image("sata"), "sda", "sata"), LIVE)
+        port = "<channel type='unix'><target type='virtio' name='org.example.0'/></channel>"
+        ported = self.bare("ported", f"<controller type='virtio-serial'/>{port}")
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "chardev already exists"):
+            ported.attachDeviceFlags(port, LIVE)
+        if not os.path.exists("/dev/vhost-vsock"):
+            with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "unable to open vhost-vsock device"):
+                dom.attachDeviceFlags("<vsock model='virtio'><cid auto='yes'/></vsock>", LIVE)
         with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "unknown device type 'nothing'"):
             dom.attachDeviceFlags("<nothing/>", LIVE)
         with self.refused(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, "'usb' controller cannot be hot plugged"):
             dom.attachDeviceFlags("<controller type='usb' index='4' model='qemu-xhci'/>", LIVE)
+        with self.refused(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, "'sata' controller cannot be hot unplugged."):
+            dom.detachDeviceFlags("<controller type='sata' index='7'/>", LIVE)
         with self.refused(libvirt.VIR_ERR_DEVICE_MISSING):
             dom.detachDeviceFlags(nic_xml(), LIVE)
         with self.refused(libvirt.VIR_ERR_DEVICE_MISSING):
@@ -358,6 +376,12 @@ class Hotplug(world.Case):
         with self.refused(libvirt.VIR_ERR_DEVICE_MISSING, "no target device sda"):
             dom.detachDeviceFlags(changed, CONFIG)
         self.assertTrue(os.path.exists("/etc/libvirt/qemu/paper.xml"))
+
+    def test_ports_of_stored_consoles(self):
+        dom = self.bare("consoles", "<serial type='pty'/><console type='pty'/>", start=False)
+        dom.attachDeviceFlags("<console type='pty'><target type='virtio'/></console>", CONFIG)
+        targets = [console.find("target").attrib for console in self.stored(dom).iter("console")]
+        self.assertEqual(targets, [{"type": "serial", "port": "0"}, {"type": "virtio", "port": "1"}])
 
     def test_named_by_alias(self):
         dom, _ = self.boot("aliased")

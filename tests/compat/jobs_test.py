@@ -109,8 +109,15 @@ class Jobs(world.Case):
         stats = dom.jobStats(completed | keep)
         self.assertEqual(stats["operation"], libvirt.VIR_DOMAIN_JOB_OPERATION_DUMP)
         self.assertIn("memory_total", stats)
+        names = ["operation", "time_elapsed", "downtime", "setup_time", "data_total", "data_processed", "data_remaining", "memory_total"]
+        self.assertEqual([name for name in stats if name in names], names)
+        self.assertNotIn("success", stats)  # that is said of backups only
         self.assertEqual(dom.jobStats(completed)["operation"], libvirt.VIR_DOMAIN_JOB_OPERATION_DUMP)
         self.assertNotIn("operation", dom.jobStats(completed))
+        dom.coreDumpWithFormat("/run/tmp/done.core", libvirt.VIR_DOMAIN_CORE_DUMP_FORMAT_RAW, libvirt.VIR_DUMP_MEMORY_ONLY)
+        with self.refused(libvirt.VIR_ERR_SYSTEM_ERROR, "Failed to create file"):
+            dom.coreDump("/run/nowhere/done.core", 0)
+        self.assertEqual(dom.jobStats(completed), {"type": libvirt.VIR_DOMAIN_JOB_NONE})
 
     def test_jobs_of_a_guest_that_does_not_run(self):
         self.connect().defineXML(world.bare_xml("idle"))
@@ -163,6 +170,25 @@ class Jobs(world.Case):
             dom.setLifecycleAction(libvirt.VIR_DOMAIN_LIFECYCLE_POWEROFF, libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY, both)
         virsh("qemu-monitor-command", "decided", "--hmp", "system_reset")
         wait_for(lambda: not dom.isActive(), what="the end that a reset is now")
+
+    def test_what_nobody_can_vouch_for_is_told(self):
+        import libvirt_qemu
+
+        namespace = "http://libvirt.org/schemas/domain/qemu/1.0"
+        words = f"<qemu:commandline xmlns:qemu='{namespace}'><qemu:arg value='-no-shutdown'/></qemu:commandline></domain>"
+        dom = self.connect().defineXML(world.bare_xml("odd").replace("</domain>", words))
+        self.assertEqual(dom.messages(), [])
+        dom.create()
+        of_arguments, of_monitor = "tainted: custom configuration parameters specified", "tainted: custom monitor control commands issued"
+        self.assertEqual(dom.messages(), [of_arguments])
+        libvirt_qemu.qemuMonitorCommand(dom, '{"execute":"query-name"}', 0)
+        self.assertEqual(dom.messages(libvirt.VIR_DOMAIN_MESSAGE_TAINTING), [of_arguments, of_monitor])
+        self.assertEqual(dom.messages(libvirt.VIR_DOMAIN_MESSAGE_DEPRECATION), [])
+        world.daemon.restart()
+        dom = self.connect().lookupByName("odd")
+        self.assertEqual(dom.messages(), [of_arguments, of_monitor])
+        dom.destroy()
+        self.assertEqual(dom.messages(), [])
 
     def test_a_file_goes_along_with_a_command(self):
         import libvirt_qemu

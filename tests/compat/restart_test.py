@@ -72,6 +72,17 @@ class Restart(world.Case):
     def test_killed(self):
         self.survives(signal.SIGKILL)
 
+    @world.only_lodge
+    def test_a_guest_that_goes_with_its_client_goes_with_the_daemon(self):
+        conn = self.connect()
+        for sig in (signal.SIGTERM, signal.SIGKILL):
+            conn.createXML(world.bare_xml("bound"), libvirt.VIR_DOMAIN_START_AUTODESTROY)
+            pid = world.qemu_pid("bound")
+            world.daemon.restart(sig)
+            world.wait_for(lambda: not world.alive(pid), 10, "the guest ends")
+            conn = self.connect()
+            world.wait_for(lambda: not conn.listAllDomains(), 10, "the transient domain is gone")
+
     def test_a_guest_that_died_meanwhile(self):
         self.guest("mortal", nics=0)
         self.guest("fleeting", nics=0, transient=True)

@@ -246,6 +246,20 @@ class Managed(Guest):
         self.assertEqual(os.listdir(SAVES), [])
         self.check_kept()
 
+    def test_with_a_cpu_that_came_later(self):
+        dom = self.connect().defineXML(world.bare_xml("grown", extra="<vcpu current='1'>2</vcpu>"))
+        dom.create()
+        dom.setVcpus(2)
+        dom.managedSave()
+        dom.create()
+        self.assertEqual(dom.state(), [libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_RESTORED])
+        self.assertEqual(dom.vcpusFlags(libvirt.VIR_DOMAIN_VCPU_LIVE), 2)
+
+    def test_nothing_to_remove(self):
+        dom = self.connect().defineXML(world.bare_xml("unsaved"))
+        with self.refused(libvirt.VIR_ERR_SYSTEM_ERROR, "Failed to remove managed save file", "unsaved.save': No such file or directory"):
+            dom.managedSaveRemove()
+
     def test_force_boot_forgets(self):
         self.start()
         virsh("managedsave", "keeper")

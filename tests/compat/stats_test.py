@@ -2,6 +2,7 @@
 """Looking at guests: figures of one and of many, by stock virsh and python3-libvirt, also while one of them does not answer."""
 
 import os
+import re
 import signal
 import time
 
@@ -100,6 +101,34 @@ class Figures(world.Case):
         self.assertRegex(virsh("dommemstat", "seen").out, r"(?m)^rss \d+$")
         self.assertEqual(virsh("domlaunchsecinfo", "seen").out.strip(), "")
         self.assertIn("ok", virsh("domcontrol", "seen").out)
+
+    def test_memory_figures_come_in_libvirts_order(self):
+        names = list(self.conn.createXML(watched("ordered")).memoryStats())
+        known = ["actual", "swap_in", "swap_out", "major_fault", "minor_fault", "unused", "available", "usable", "last_update", "disk_caches",
+                 "hugetlb_pgalloc", "hugetlb_pgfail", "rss"]
+        self.assertEqual(names, [name for name in known if name in names])
+        self.assertEqual((names[0], names[-1]), ("actual", "rss"))
+
+    def test_whom_a_guest_runs_as(self):
+        dom = self.conn.defineXML(watched("labelled"))
+        self.assertEqual(dom.securityLabelList(), [])
+        dom.create()
+        with open(f"/proc/{world.qemu_pid('labelled')}/status") as f:
+            uid, gid = (re.search(rf"(?m)^{key}:\t(\d+)", status).group(1) for status in [f.read()] for key in ("Uid", "Gid"))
+        self.assertEqual(dom.securityLabelList(), [["", False], [f"+{uid}:+{gid}", False]])
+
+    def test_how_many_cpus_a_guest_may_have(self):
+        self.assertEqual((self.conn.getMaxVcpus("qemu"), self.conn.getMaxVcpus("QEMU"), self.conn.getMaxVcpus(None)), (16, 16, 16))
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "unknown type 'nonsense'"):
+            self.conn.getMaxVcpus("nonsense")
+        idle = self.conn.defineXML(world.bare_xml("idle"))
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "domain is not running", origin=libvirt.VIR_FROM_DOMAIN):
+            idle.maxVcpus()
+
+    def test_unknown_cards(self):
+        dom = self.conn.createXML(watched("cards"))
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "'vnet99' is not a known interface", origin=libvirt.VIR_FROM_DOMAIN):
+            dom.interfaceStats("vnet99")
 
     def test_dirty_rate(self):
         dom = self.conn.createXML(watched("dirty"))

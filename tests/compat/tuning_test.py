@@ -160,11 +160,20 @@ class Tuning(world.Case):
         for document in self.documents(dom):
             self.assertIsNone(document.find("devices/disk/iotune"))
 
+    def test_throughput_of_a_transient_guests_disk(self):
+        dom = self.conn.createXML(world.bare_xml("passing", devices=self.disk("passing")))
+        dom.setBlockIoTune("vda", {"total_iops_sec": 50}, 0)
+        self.assertEqual(dom.blockIoTune("vda")["total_iops_sec"], 50)
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "'vdz' not found in domain"):
+            dom.blockIoTune("vdz")
+
     def test_resize_and_threshold(self):
         dom = self.bare("sized", devices=self.disk("sized"))
         dom.blockResize("vda", 2 << 20, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
         self.assertEqual(dom.blockInfo("vda")[0], 2 << 20)
         dom.setBlockThreshold("vda", 1 << 20)
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "failed to find disk 'vda[9]'"):
+            dom.setBlockThreshold("vda[9]", 1 << 20)
         with self.refused(libvirt.VIR_ERR_INVALID_ARG, "vdz"):
             dom.blockResize("vdz", 1024)
 
@@ -190,6 +199,8 @@ class Tuning(world.Case):
             dom.blockIoTune("vdq", CONFIG)
         with self.refused(libvirt.VIR_ERR_INVALID_ARG, "vdq"):
             dom.setBlockIoTune("vdq", {"total_iops_sec": 1}, CONFIG)
+        with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "nodeset for NUMA memory tuning must be set", origin=libvirt.VIR_FROM_DOMAIN):
+            dom.setNumaParameters({"numa_mode": libvirt.VIR_DOMAIN_NUMATUNE_MEM_PREFERRED}, CONFIG)
         reader = self.connect(readonly=True).lookupByName("refused")
         with self.refused(libvirt.VIR_ERR_OPERATION_DENIED, "read only access"):
             reader.pinEmulator((True,), CONFIG)

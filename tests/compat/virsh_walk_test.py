@@ -86,13 +86,8 @@ DIFFERENT = {
     "~ cpu-stats guest": "lodged does not split the time of guest CPUs from the rest",
     "~ cpu-stats guest --start 0 --count 1": "lodged does not split the time of guest CPUs from the rest",
     "~ nodecpustats --cpu 9999": "the peer leaves out the words of the error's code",
-    "nodememstats --cell 77": "the peer leaves out the words of the error's code",
-    "maxvcpus nonsense": "lodged words it as in domcapabilities",
-    "~ dommemstat guest": "lodged gives the figures in another order, and none of huge pages",
     "dumpxml spare --migratable": "lodged leaves in what every release adds by itself",
     "dumpxml guest --xpath //devices/disk": "the end of a backing chain, and the format of an empty drive",
-    "guest-agent-timeout spare": "lodged keeps the time limit with a running guest only",
-    "guest-agent-timeout guest --timeout 5": "lodged keeps the time limit with a running guest only",
     "schedinfo guest": "figures of I/O threads that the guest does not have",
     "schedinfo guest --set cpu_shares=2048; schedinfo guest --set vcpu_quota=-1": "figures of I/O threads that the guest does not have",
     "blkdeviotune guest vda; blkdeviotune guest vda --total-bytes-sec 1M; blkdeviotune guest vda; blkdeviotune guest vda 0":

@@ -212,14 +212,16 @@ class Case(unittest.TestCase):
         return conn
 
     @contextlib.contextmanager
-    def refused(self, code, *words):
-        """The block fails with this libvirt error code and a message that has all these words."""
+    def refused(self, code, *words, origin=None):
+        """The block fails with this libvirt error code and a message that has all these words; from this part of libvirt, if given."""
         with self.assertRaises(libvirt.libvirtError) as caught:
             yield caught
         error = caught.exception
         self.assertEqual(error.get_error_code(), code, f"{error} (code {error.get_error_code()}, domain {error.get_error_domain()})")
         for word in words:
             self.assertIn(word, str(error))
+        if origin is not None:
+            self.assertEqual(error.get_error_domain(), origin, str(error))
 
 
 class Events(threading.Thread):

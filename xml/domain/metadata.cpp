@@ -1,4 +1,5 @@
 #include "xml/domain/domain.hpp"
+#include "xml/malformed.hpp"
 #include <pugixml.hpp>
 #include <sstream>
 
@@ -62,7 +63,8 @@ void set_metadata_element(std::string& metadata, const std::string& uri, const s
         if (key.empty()) rpc::fail(Code::invalid_arg, "key in virDomainSetMetadata must not be NULL");
         pugi::xml_document added;
         if (const auto result = added.load_string(element.c_str()); !result)
-            rpc::fail(Code::invalid_arg, "metadata is no well-formed XML: {} at byte {}", result.description(), result.offset);
+            explain_failure(element, result, "(metadata_xml)", From::domain);
+        check_shape(added, element, "(metadata_xml)", From::domain);
         auto node = root.append_copy(added.document_element());
         const std::string name = key + ":" + node.name();
         node.set_name(name.c_str());

@@ -51,11 +51,14 @@ template<class List> void number_free(List& list, const std::string& prefix) {
             device.info.alias = fmt::format(
                 "{}{}", prefix, next_number(list, prefix, [](const auto& d) -> const std::string& { return d.info.alias; }));
 }
-// By place in the list, whatever the others are called.
+// By place in the list, whatever the others are called; but what comes later takes nobody's number.
 template<class List> void number_by_place(List& list, const std::string& prefix) {
     unsigned place = 0;
     for (auto& device : list) {
-        if (device.info.alias.empty()) device.info.alias = fmt::format("{}{}", prefix, place);
+        if (device.info.alias.empty()) {
+            const unsigned next = next_number(list, prefix, [](const auto& d) -> const std::string& { return d.info.alias; });
+            device.info.alias = fmt::format("{}{}", prefix, std::max(place, next));
+        }
         ++place;
     }
 }

@@ -94,13 +94,13 @@ SerialTargetType type_of_address(const xml::DeviceInfo& info) {
     return SerialTargetType::isa_serial;
 }
 
-// Ports without a number get the ones after the highest of their kind so far.
-template<class Devices, class Same> void number_ports(Devices& devices, Same same_kind) {
+// Ports without a number get the ones after the highest so far.
+template<class Devices> void number_ports(Devices& devices) {
     for (auto& device : devices) {
         if (device.target.port) continue;
         unsigned next = 0;
         for (const auto& other : devices)
-            if (other.target.port && same_kind(device, other)) next = std::max(next, *other.target.port + 1);
+            if (other.target.port) next = std::max(next, *other.target.port + 1);
         device.target.port = next;
     }
 }
@@ -117,7 +117,6 @@ void complete_serial(Serial& serial) {
 
 void complete_chardevs(xml::Domain& domain) {
     auto& devices = domain.devices;
-    const auto all = [](const auto&, const auto&) { return true; };
     for (auto& serial : devices.serials) {
         complete_char_source(serial.source);
         complete_serial(serial);
@@ -134,9 +133,9 @@ void complete_chardevs(xml::Domain& domain) {
     for (auto& redirdev : devices.redirdevs) complete_char_source(redirdev.source);
     for (auto& smartcard : devices.smartcards) complete_char_source(smartcard.source);
     for (auto& rng : devices.rngs) complete_char_source(rng.source);
-    number_ports(devices.serials, all);
-    number_ports(devices.parallels, all);
-    number_ports(devices.consoles, [](const Console& a, const Console& b) { return a.target.type == b.target.type; });
+    number_ports(devices.serials);
+    number_ports(devices.parallels);
+    for (unsigned place = 0; auto& console : devices.consoles) console.target.port = place++;
 }
 
 namespace {

@@ -211,7 +211,7 @@ Task<xml::Domain> Domain::portable_document() {
     auto self = shared_from_this();
     auto document = xml::parse_domain(xml::format_domain(*current(), {.live = false, .secret = true}), {.from = From::domain});
     hypervisor_.driver().state_files().make_migratable(document);
-    co_await hypervisor_.driver().complete(document);
+    co_await hypervisor_.driver().complete(document, drivers::Completion::unchecked);
     co_return document;
 }
 

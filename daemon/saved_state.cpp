@@ -1,8 +1,8 @@
 #include "daemon/saved_state.hpp"
 #include "daemon/block_jobs.hpp"
-#include "daemon/compatible.hpp"
 #include "daemon/hooks.hpp"
 #include "daemon/store.hpp"
+#include "xml/domain/abi.hpp"
 #include "xml/snapshot.hpp"
 #include <filesystem>
 #include <spdlog/spdlog.h>
@@ -16,11 +16,21 @@ namespace {
 drivers::StateFiles& files(Hypervisor& hypervisor) { return hypervisor.driver().state_files(); }
 bool runs(const Domain& domain) { return domain.state() == static_cast<int>(api::domain_running); }
 
-// A document that a client wants instead of `now`.
+// A document that a client wants instead of the one in an image.
 Task<xml::Domain> replacement(Hypervisor& hypervisor, xml::Domain now, std::string text) {
     auto wanted = xml::parse_domain(text, {.from = From::domain});
     co_await hypervisor.driver().complete(wanted);
-    require_compatible(now, wanted);
+    xml::check_abi(now, wanted);
+    co_return wanted;
+}
+
+// A document that a client wants in the image of a running guest; the balloon is as large as it is.
+Task<xml::Domain> replacement(DomainPtr domain, std::string text) {
+    const auto now = co_await domain->portable_document();
+    auto wanted = xml::parse_domain(text, {.from = From::domain});
+    co_await domain->hypervisor().driver().complete(wanted, drivers::Completion::unchecked);
+    wanted.current_memory = now.current_memory;
+    xml::check_abi(now, wanted);
     co_return wanted;
 }
 
@@ -74,9 +84,7 @@ Task<> save_domain(DomainPtr domain, std::string path, std::string document, uns
         if (was_running) co_await domain->suspend(drivers::PauseReason::save);
         auto head = co_await save_head(domain, decide_running(was_running, flags));
         if (!document.empty())
-            head.domain = format_for_image(
-                domain->hypervisor(),
-                co_await replacement(domain->hypervisor(), co_await domain->portable_document(), std::move(document)));
+            head.domain = format_for_image(domain->hypervisor(), co_await replacement(domain, std::move(document)));
         domain->require_active();
         co_await machine->state_keeper().save(
             {path, std::move(head), drivers::ImageUse::save, (flags & api::domain_save_bypass_cache) != 0});
@@ -123,7 +131,7 @@ StartOptions restore_options(const std::string& path, bool running, unsigned fla
 // The document in an image, complete.
 Task<xml::Domain> document_of(Hypervisor& hypervisor, drivers::SaveHead head) {
     auto document = xml::parse_domain(head.domain, {.from = From::domain});
-    co_await hypervisor.driver().complete(document);
+    co_await hypervisor.driver().complete(document, drivers::Completion::unchecked);
     co_return document;
 }
 

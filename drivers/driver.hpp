@@ -453,6 +453,9 @@ struct AutostartRules {
     std::chrono::milliseconds delay{0}; // between one start and the next
 };
 
+// Whether a document must be one that can run here; what is only kept, or stands for a guest that runs, need not.
+enum class Completion { checked, unchecked };
+
 class Driver {
   public:
     virtual ~Driver() = default;
@@ -473,8 +476,8 @@ class Driver {
     // Settles what the guest's <cpu> leaves to the host (mode='host-model'), as a start would.
     virtual Task<> settle_cpu(xml::Domain& domain);
     virtual Task<unsigned> max_vcpus(std::string virt_type) = 0;
-    // Fills in defaults, automatic devices and addresses; refuses what it cannot run. Does not touch the host.
-    virtual Task<> complete(xml::Domain& domain) = 0;
+    // Fills in defaults, automatic devices and addresses; when checked, refuses what it cannot run. Does not touch the host.
+    virtual Task<> complete(xml::Domain& domain, Completion completion = Completion::checked) = 0;
     // What a start would run, as one line for a shell.
     virtual Task<std::string> native_command_line(xml::Domain& domain);
     // What somebody should know about a guest beside its state, a line each; why its last start failed, for one.

@@ -62,7 +62,7 @@ class QemuDriver final : public Driver {
                                                               std::string virt_type) override;
     Task<> settle_cpu(xml::Domain& domain) override;
     Task<unsigned> max_vcpus(std::string virt_type) override;
-    Task<> complete(xml::Domain& domain) override;
+    Task<> complete(xml::Domain& domain, Completion completion) override;
     Task<std::string> native_command_line(xml::Domain& domain) override;
     Task<std::vector<std::string>> messages(std::string domain) override;
     Task<BlockInfo> image_info(const xml::Disk& disk) override;
@@ -201,14 +201,17 @@ Task<std::shared_ptr<const CompleteContext>> QemuDriver::context_for(std::string
     co_return context;
 }
 
-Task<> QemuDriver::complete(xml::Domain& domain) {
+Task<> QemuDriver::complete(xml::Domain& domain, Completion completion) {
     const std::string emulator = !domain.devices.emulator.empty()
                                      ? domain.devices.emulator
                                      : default_emulator(domain.os.type.arch.empty() ? host_architecture() : domain.os.type.arch);
     if (domain.devices.emulator.empty() && find_program(emulator).empty() && !domain.os.type.arch.empty())
         rpc::fail(rpc::From::qemu, Code::config_unsupported, "No emulator found for arch '{}'", domain.os.type.arch);
     const auto context = co_await context_for(emulator);
-    qemu::complete(domain, *context);
+    if (completion == Completion::checked)
+        qemu::complete(domain, *context);
+    else
+        complete_unchecked(domain, *context);
 }
 
 // Placement by numad's advice is settled at a start only.

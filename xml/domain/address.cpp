@@ -88,14 +88,14 @@ void describe(Doc& doc, PciAddress& address) {
     doc.attribute("bus", address.bus, Mark::guest);
     doc.attribute("slot", address.slot, Mark::guest);
     doc.attribute("function", address.function, Mark::guest);
-    doc.attribute("multifunction", address.multifunction, Mark::guest);
+    doc.attribute("multifunction", address.multifunction);
     if (doc.reading()) check_pci(address);
 }
 
 void describe(Doc& doc, DriveAddress& address) {
     doc.attribute("controller", address.controller, Mark::guest);
     doc.attribute("bus", address.bus, Mark::guest);
-    doc.attribute("target", address.target, Mark::guest);
+    doc.attribute("target", address.target);
     doc.attribute("unit", address.unit, Mark::guest);
 }
 

@@ -9,9 +9,9 @@ namespace lodge::drivers::qemu {
 namespace {
 
 // The order decides who comes first in lists and on buses.
-void complete_parts(xml::Domain& domain, const CompleteContext& ctx) {
+void complete_parts(xml::Domain& domain, const CompleteContext& ctx, bool is_new) {
     complete_os(domain, ctx);
-    complete_memory(domain);
+    complete_memory(domain, is_new);
     complete_cpu(domain, ctx);
     complete_features(domain);
     complete_tuning(domain);
@@ -38,13 +38,19 @@ void complete_parts(xml::Domain& domain, const CompleteContext& ctx) {
     assign_usb(domain);
     assign_dimms(domain);
     refresh_console_twin(domain);
-    validate(domain, ctx);
 }
 
 } // namespace
 
+void complete_unchecked(xml::Domain& domain, const CompleteContext& ctx) {
+    rpc::as_nobody([&] { complete_parts(domain, ctx, false); });
+}
+
 void complete(xml::Domain& domain, const CompleteContext& ctx) {
-    rpc::as_nobody([&] { complete_parts(domain, ctx); });
+    rpc::as_nobody([&] {
+        complete_parts(domain, ctx, true);
+        validate(domain, ctx);
+    });
 }
 
 } // namespace lodge::drivers::qemu

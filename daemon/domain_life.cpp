@@ -217,8 +217,7 @@ Task<xml::Domain> Domain::portable_document() {
 
 // Finds the guest of an earlier daemon again, or learns that it is gone.
 Task<> Domain::adopt(std::string status_text) {
-    auto status = xml::parse<DomainStatus>(status_text, domain_status_root,
-                                           {.live = true, .private_ = true, .from = From::domain, .where = {}});
+    auto status = read_domain_status(status_text, hypervisor_.status_file(name_));
     live_ = std::make_shared<xml::Domain>(std::move(status.domain));
     id_ = status.id;
     hypervisor_.seen_id(id_);

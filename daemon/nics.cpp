@@ -39,8 +39,20 @@ static TapRequest make_request(Host& host, const xml::Nic& nic) {
     return request;
 }
 
+// A bridge knows no VLANs; only a switch of Open vSwitch does.
+void check_connection(Host& host, const xml::Nic& nic) {
+    if (!nic.vlan || (nic.type != NicType::network && nic.type != NicType::bridge)) return;
+    const auto is_switch = [](const auto& port) { return port && port->type == "openvswitch"; };
+    if (is_switch(nic.virtual_port)) return;
+    const auto network = nic.type == NicType::network ? host.networks().find_name(nic.source.network) : nullptr;
+    if (network && network->live && is_switch(network->live->virtual_port)) return;
+    rpc::fail(From::domain, Code::config_unsupported, "interface {} - vlan tag not supported for this connection type",
+              nic.mac.address.value_or(xml::MacAddress{}).text());
+}
+
 static drivers::NicBackend plug(Host& host, xml::Nic& nic) {
     if (nic.type != NicType::network && nic.type != NicType::bridge && nic.type != NicType::ethernet) return {};
+    check_connection(host, nic);
     const TapRequest request = make_request(host, nic);
     auto tap = drivers::create_tap(request);
     nic.target.dev = tap.name;

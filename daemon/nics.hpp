@@ -15,6 +15,8 @@ Task<> tell_unplugged(Host& host, xml::Domain live);
 // The same for one card, by its place in the document.
 Task<drivers::NicBackend> plug_nic(Host& host, std::shared_ptr<xml::Domain> domain, std::size_t place);
 void unplug_nic(Host& host, const xml::Domain& domain, std::size_t place);
+// Refuses what the connection cannot give the card.
+void check_connection(Host& host, const xml::Nic& nic);
 // The bridge that a card on a network is plugged into. Throws when the network is not active.
 std::string bridge_for(Host& host, const xml::Nic& nic);
 // A tap of a running guest moves to the bridge that `nic` names now.

@@ -207,10 +207,17 @@ Task<> Domain::stop(drivers::EndReason reason, bool held) {
     held_ = false;
 }
 
+xml::Domain Domain::migratable_document() const {
+    xml::Domain document = *current();
+    if (const auto cpu = machine_ ? machine_->asked_cpu() : nullptr; cpu && document.cpu) document.cpu = *cpu;
+    hypervisor_.driver().make_migratable(document);
+    return document;
+}
+
 Task<xml::Domain> Domain::portable_document() {
     auto self = shared_from_this();
-    auto document = xml::parse_domain(xml::format_domain(*current(), {.live = false, .secret = true}), {.from = From::domain});
-    hypervisor_.driver().state_files().make_migratable(document);
+    auto document =
+        xml::parse_domain(xml::format_domain(migratable_document(), {.live = false, .secret = true}), {.from = From::domain});
     co_await hypervisor_.driver().complete(document, drivers::Completion::unchecked);
     co_return document;
 }

@@ -42,7 +42,7 @@ Task<std::string> filtered(Hypervisor& hypervisor, std::string name, std::string
 }
 
 std::string format_for_image(Hypervisor& hypervisor, xml::Domain document) {
-    files(hypervisor).make_migratable(document);
+    hypervisor.driver().make_migratable(document);
     return xml::format_domain(document, {.live = false, .secret = true});
 }
 
@@ -69,7 +69,7 @@ Task<drivers::SaveHead> save_head(DomainPtr domain, bool running) {
     const auto document = co_await domain->portable_document();
     xml::SaveCookie cookie;
     // Where the guest's CPU is known by name it is remembered: another host may know that name by other features.
-    if (document.cpu && document.cpu->mode == xml::CpuMode::custom) cookie.cpu = document.cpu;
+    if (const auto& cpu = domain->live().cpu; cpu && cpu->mode == xml::CpuMode::custom) cookie.cpu = cpu;
     co_return drivers::SaveHead{format_for_image(domain->hypervisor(), document),
                                 cookie.cpu ? xml::format(cookie, xml::save_cookie_root) : "", running};
 }
@@ -135,11 +135,13 @@ Task<xml::Domain> document_of(Hypervisor& hypervisor, drivers::SaveHead head) {
     co_return document;
 }
 
-// The CPU that the guest really had, where the image remembers it.
-void take_cookie(xml::Domain& document, const std::string& text) {
+// The CPU that the guest really had, where the image remembers it; `options` keep the one that was asked for.
+void take_cookie(xml::Domain& document, const std::string& text, StartOptions& options) {
     if (text.empty()) return;
     auto cookie = xml::parse<xml::SaveCookie>(text, xml::save_cookie_root, {.from = From::domain});
-    if (cookie.cpu && document.cpu && document.cpu->mode != xml::CpuMode::host_passthrough) document.cpu = std::move(cookie.cpu);
+    if (!cookie.cpu || !document.cpu || document.cpu->mode == xml::CpuMode::host_passthrough) return;
+    options.restore.asked_cpu = std::make_shared<const xml::Cpu>(std::move(*document.cpu));
+    document.cpu = std::move(cookie.cpu);
 }
 
 } // namespace
@@ -155,10 +157,11 @@ Task<DomainPtr> restore_domain(Hypervisor& hypervisor, std::string path, std::st
     if (domain->is_active() || domain->is_starting())
         fail(hypervisor.error_domain(), Code::operation_invalid, "domain '{}' is already active", domain->name());
     const bool fresh = !domain->visible;
-    take_cookie(wanted, head.cookie);
+    auto options = restore_options(path, decide_running(head.running, flags), flags);
+    take_cookie(wanted, head.cookie, options);
     std::exception_ptr failure;
     try {
-        co_await domain->start_transient(std::move(wanted), restore_options(path, decide_running(head.running, flags), flags));
+        co_await domain->start_transient(std::move(wanted), std::move(options));
         domain->visible = true;
     } catch (...) {
         failure = std::current_exception();
@@ -181,8 +184,8 @@ Task<> start_from_save(DomainPtr domain, StartOptions asked, std::string path, u
     if (document.name != domain->name() || document.uuid != domain->uuid())
         fail(Code::operation_failed, "cannot restore domain '{}' uuid {} from a file which belongs to domain '{}' uuid {}",
              domain->name(), domain->uuid().text(), document.name, document.uuid.text());
-    take_cookie(document, head.cookie);
     auto options = restore_options(path, head.running, 0);
+    take_cookie(document, head.cookie, options);
     if (asked.paused) {
         options.paused = true;
         options.paused_detail = api::domain_event_suspended_paused;

@@ -9,6 +9,7 @@
 #include "drivers/qemu/host_side.hpp"
 #include "drivers/qemu/image.hpp"
 #include "drivers/qemu/launch.hpp"
+#include "drivers/qemu/migratable.hpp"
 #include "drivers/qemu/runtime.hpp"
 #include "drivers/qemu/state_files.hpp"
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -44,7 +45,7 @@ class QemuDriver final : public Driver {
         } catch (const rpc::Error& error) {
             spdlog::debug("{}", error.what()); // no swtpm is installed; a guest that wants one is told so
         }
-        state_files_ = std::make_unique<QemuStateFiles>(world_->paths.lib);
+        state_files_ = std::make_unique<QemuStateFiles>();
         world_->emulators =
             std::make_shared<EmulatorCache>(executor, world_->paths.cache + "/qemu/capabilities", world_->identity);
     }
@@ -63,6 +64,7 @@ class QemuDriver final : public Driver {
     Task<> settle_cpu(xml::Domain& domain) override;
     Task<unsigned> max_vcpus(std::string virt_type) override;
     Task<> complete(xml::Domain& domain, Completion completion) override;
+    void make_migratable(xml::Domain& domain) const override { qemu::make_migratable(domain, world_->paths.lib); }
     Task<std::string> native_command_line(xml::Domain& domain) override;
     Task<std::vector<std::string>> messages(std::string domain) override;
     Task<BlockInfo> image_info(const xml::Disk& disk) override;

@@ -14,11 +14,13 @@ struct LibvirtStatus {
     std::int64_t pid = 0;
     std::string monitor;
     std::optional<unsigned> node_index; // the greatest number of a block node so far
+    std::optional<xml::Cpu> asked_cpu;
 };
 void describe(xml::Doc& doc, LibvirtStatus& status) {
     doc.required("pid", status.pid);
     doc.group("monitor", [&] { doc.required("path", status.monitor); });
     doc.group("nodename", [&] { doc.attribute("index", status.node_index); });
+    doc.child("cpu", status.asked_cpu);
 }
 
 // "+64055:+64055": the account that QEMU runs as.
@@ -76,7 +78,8 @@ nlohmann::json from_libvirt_status(const World& world, const AdoptRequest& reque
     return {{"pid", pid},
             {"start_time", start_time_of(pid)},
             {"runtime", runtime},
-            {"last_block_number", kept.node_index.value_or(0)}};
+            {"last_block_number", kept.node_index.value_or(0)},
+            {"asked_cpu", kept.asked_cpu ? xml::format(*kept.asked_cpu, "cpu") : ""}};
 }
 
 } // namespace lodge::drivers::qemu

@@ -73,6 +73,13 @@ class Migratable(world.Case):
         with self.refused(libvirt.VIR_ERR_OPERATION_DENIED):
             self.connect(readonly=True).lookupByName("goer").XMLDesc(MIGRATABLE)
 
+    def test_what_the_host_chose_for_a_display(self):
+        dom = self.define(devices="<graphics type='vnc' autoport='yes'/><graphics type='spice' autoport='yes' listen='127.0.0.1'/>")
+        document = dom.XMLDesc(MIGRATABLE)
+        self.assertRegex(document, r"<graphics type='vnc' port='-1' autoport='yes'>\s*<listen type='address'/>")
+        self.assertRegex(document, r"<graphics type='spice' autoport='yes' listen='127.0.0.1'>\s*<listen type='address' address='127.0.0.1'/>")
+        self.assertNotIn("<audio", document)
+
     def test_the_cpu_that_was_asked_for(self):
         dom = self.define(extra=CPU)
         self.assertIn("check='full'", cpu(dom.XMLDesc()))

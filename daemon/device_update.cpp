@@ -176,8 +176,7 @@ Task<> change_device(DomainPtr domain, xml::DeviceAt at, xml::Device device, boo
     const xml::Device asked = device;
     if (auto* info = xml::info_of(device)) info->address = xml::info_of(old)->address;
     xml::replace_device(document->devices, at, std::move(device));
-    // The size of a memory device stays, so it need not fit; to say another is refused below.
-    if (!std::holds_alternative<xml::MemoryDevice>(old)) xml::check_domain(*document);
+    xml::check_domain(*document);
     Plan plan = co_await complete_plan(domain, document, at);
     xml::Device completed = xml::device_at(plan.document->devices, plan.at);
     if (auto* info = xml::info_of(completed)) info->address = xml::info_of(asked)->address;

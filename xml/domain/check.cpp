@@ -13,13 +13,13 @@ void check_names(const Domain& d) {
 }
 
 void check_memory(const Domain& d) {
-    std::uint64_t total = d.total_memory_kib();
+    std::uint64_t total = d.total_memory_kib(), cells = 0, devices = 0;
     if (d.cpu)
-        for (const auto& cell : d.cpu->cells) total += cell.memory_kib;
-    std::uint64_t devices = 0;
+        for (const auto& cell : d.cpu->cells) cells += cell.memory_kib;
     for (const auto& memory : d.devices.memories) devices += memory.target.size;
-    if (total == 0 || (devices >= total && devices > 0))
-        broken("Memory size must be specified via <memory> or in the <numa> configuration");
+    // Where there are cells the total is theirs and the devices' together, whatever was said.
+    if (!cells && devices > total) broken("Total size of memory devices exceeds the total memory size");
+    if (!cells && devices == total) broken("Memory size must be specified via <memory> or in the <numa> configuration");
     if (!d.max_memory) return;
     if (!d.max_memory->slots && d.max_memory->size) broken("both maximum memory size and memory slot count must be specified");
     if (d.max_memory->size < d.total_memory_kib())

@@ -28,7 +28,8 @@ void complete_memory(xml::Domain& domain, bool by_cells) {
     std::uint64_t devices = 0;
     for (const auto& memory : domain.devices.memories)
         if (counts_as_memory(memory)) devices += memory.target.size;
-    if (const auto cells = cell_memory(domain); by_cells && cells) domain.set_total_memory_kib(cells + devices);
+    if (const auto cells = cell_memory(domain); cells && (by_cells || !domain.total_memory_kib()))
+        domain.set_total_memory_kib(cells + devices);
     const auto total = domain.total_memory_kib();
     if (!domain.current_memory || *domain.current_memory > total || !*domain.current_memory)
         domain.current_memory.emplace().value = total;

@@ -86,7 +86,8 @@ Task<std::string> create_checkpoint(DomainPtr domain, std::string text, unsigned
     auto checkpoint = xml::parse_checkpoint(text, redefine);
     bool current = true;
     if (redefine) {
-        if (checkpoint.domain) co_await domain->hypervisor().driver().complete(*checkpoint.domain);
+        if (checkpoint.domain)
+            co_await domain->hypervisor().driver().complete(*checkpoint.domain, drivers::Completion::unchecked);
         current = check_redefinition(*domain, checkpoint);
         if (flags & api::domain_checkpoint_create_redefine_validate) co_await check_bitmaps(domain, checkpoint);
     } else {

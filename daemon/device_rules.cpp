@@ -64,6 +64,14 @@ void check_memory_limit(const xml::Domain& domain, const Device& device, bool ad
              "Attaching memory device with size '{}' would exceed domain's maxMemory config size '{}'", size, limit);
 }
 
+// A changed device has to fit into the memory that the domain has: only new domains get as much as they need.
+void check_memory_total(const xml::Domain& domain, const xml::MemoryDevice& wanted, const xml::MemoryDevice& present) {
+    std::uint64_t devices = wanted.target.size - present.target.size;
+    for (const auto& memory : domain.devices.memories) devices += memory.target.size;
+    if (devices > domain.total_memory_kib())
+        fail(From::domain, Code::xml_error, "Total size of memory devices exceeds the total memory size");
+}
+
 void check_alias(const xml::Domain& domain, const Device& device) {
     const auto* info = xml::info_of(device);
     if (info && !info->alias.empty() && xml::find_alias(domain.devices, info->alias))
@@ -236,6 +244,8 @@ void check_changed_device(const xml::Domain& domain, const Device& device, const
     check_usb(domain, device);
     check_boot(domain, device, old_info);
     check_memory_limit(domain, device, false);
+    if (reach == Reach::config && as<xml::MemoryDevice>(device))
+        check_memory_total(domain, std::get<xml::MemoryDevice>(device), std::get<xml::MemoryDevice>(old));
 }
 
 void check_attachable(const Device& device, Reach reach) {

@@ -6,6 +6,7 @@
 #include "daemon/nics.hpp"
 #include "daemon/volume_disks.hpp"
 #include "drivers/network/network_driver.hpp"
+#include "xml/domain/check.hpp"
 #include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
@@ -20,9 +21,9 @@ template<class... Args> [[noreturn]] void refuse(fmt::format_string<Args...> for
     fail(Code::operation_unsupported, format, std::forward<Args>(args)...);
 }
 
-template<class T> bool same_text(const T& a, const T& b) { return xml::format(a, "x") == xml::format(b, "x"); }
-template<class T> bool same_text(const std::optional<T>& a, const std::optional<T>& b) {
-    return a.has_value() == b.has_value() && (!a || same_text(*a, *b));
+template<class T> bool same(const T& a, const T& b) { return xml::compare(a, b, "device", xml::Mark::none).empty(); }
+template<class T> bool same(const std::optional<T>& a, const std::optional<T>& b) {
+    return a.has_value() == b.has_value() && (!a || same(*a, *b));
 }
 
 // ---- what may not change ----
@@ -31,9 +32,9 @@ xml::NicDriver without_options(xml::NicDriver driver) { return driver.virtio = {
 
 void check_driver(const Nic& wanted, const Nic& present) {
     if (!present.is_virtio()) return;
-    if (!same_text(without_options(wanted.driver), without_options(present.driver)))
+    if (!same(without_options(wanted.driver), without_options(present.driver)))
         refuse("cannot modify virtio network device driver attributes");
-    if (!same_text(wanted.driver.virtio, present.driver.virtio)) refuse("cannot modify virtio network device driver options");
+    if (!same(wanted.driver.virtio, present.driver.virtio)) refuse("cannot modify virtio network device driver options");
 }
 
 // What the request leaves out about the card's place is as it was.
@@ -46,11 +47,11 @@ void settle_place(Nic& wanted, const Nic& present) {
     info.address = old.address;
     info.alias = old.alias;
     if (!info.boot) info.boot = old.boot;
-    if (!same_text(info.boot, old.boot)) refuse("cannot modify network device boot index setting");
+    if (!same(info.boot, old.boot)) refuse("cannot modify network device boot index setting");
     if (!info.rom) info.rom = old.rom;
     if (info.rom && info.rom->bar && !(old.rom && old.rom->bar && info.rom->bar->value == old.rom->bar->value))
         refuse("cannot modify network device rom bar setting");
-    if (!same_text(info.rom, old.rom)) refuse("cannot modify network rom file");
+    if (!same(info.rom, old.rom)) refuse("cannot modify network rom file");
 }
 
 void check_nic(Nic& wanted, const Nic& present) {
@@ -78,6 +79,7 @@ void check_plug(const Nic& wanted, const Nic& present) {
     if (wanted.sndbuf != present.sndbuf) stuck();
     if (on_bridge(wanted) && on_bridge(present)) return;
     if (wanted.type != present.type) stuck();
+    if (wanted.type == NicType::user) return;
     const auto &a = wanted.source, &b = present.source;
     if (a.address != b.address || a.port != b.port || a.name != b.name || a.dev != b.dev || a.mode != b.mode) stuck();
     if (wanted.type == NicType::vhostuser || wanted.type == NicType::null || wanted.type == NicType::vds) stuck();
@@ -93,6 +95,14 @@ void settle_bridge(Host& host, Nic& wanted, const Nic& present) {
     wanted.source.port_id = stays ? present.source.port_id : rpc::Uuid::random().text();
 }
 
+// Only these are more than the guest's or the host's look at a card's document.
+bool is_changed(const Nic& wanted, const Nic& present) {
+    return wanted.type != present.type || wanted.source.network != present.source.network ||
+           wanted.source.bridge != present.source.bridge || wanted.port_isolated != present.port_isolated ||
+           wanted.coalesce_rx_max != present.coalesce_rx_max || !same(wanted.filterref, present.filterref) ||
+           !same(wanted.bandwidth, present.bandwidth) || !same(wanted.vlan, present.vlan);
+}
+
 Task<> change_bandwidth(std::string tap, std::optional<xml::Bandwidth> bandwidth) {
     co_await drivers::clear_bandwidth(tap);
     if (bandwidth) co_await drivers::set_bandwidth(tap, *bandwidth);
@@ -101,7 +111,7 @@ Task<> change_bandwidth(std::string tap, std::optional<xml::Bandwidth> bandwidth
 Task<> change_plug(Host& host, Nic wanted, Nic present) {
     const std::string tap = present.target.dev;
     if (tap.empty()) co_return;
-    if (!same_text(wanted.bandwidth, present.bandwidth)) co_await change_bandwidth(tap, wanted.bandwidth);
+    if (!same(wanted.bandwidth, present.bandwidth)) co_await change_bandwidth(tap, wanted.bandwidth);
     if (on_bridge(wanted) && wanted.source.bridge != present.source.bridge)
         move_plug(host, wanted, tap);
     else if (on_bridge(wanted) && wanted.port_isolated != present.port_isolated)
@@ -131,7 +141,11 @@ static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
         co_await change_plug(host, present, wanted);
         std::rethrow_exception(failure);
     }
-    domain->live().devices.interfaces.at(plan.at.place) = wanted;
+    auto& live = domain->live().devices.interfaces.at(plan.at.place);
+    if (is_changed(wanted, present))
+        live = wanted;
+    else
+        live.link = wanted.link;
 }
 
 // Of a drive only the medium changes, and how libvirt treats it.
@@ -162,6 +176,7 @@ Task<> change_device(DomainPtr domain, xml::DeviceAt at, xml::Device device, boo
     const xml::Device asked = device;
     if (auto* info = xml::info_of(device)) info->address = xml::info_of(old)->address;
     xml::replace_device(document->devices, at, std::move(device));
+    xml::check_domain(*document);
     Plan plan = co_await complete_plan(domain, document, at);
     xml::Device completed = xml::device_at(plan.document->devices, plan.at);
     if (auto* info = xml::info_of(completed)) info->address = xml::info_of(asked)->address;

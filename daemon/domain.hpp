@@ -99,6 +99,9 @@ class Domain final : public drivers::MachineSink, public std::enable_shared_from
     Task<> stop(drivers::EndReason reason, bool held = false);
     // A transient domain that does not run any more is no more.
     void drop_if_gone();
+    // The current document as other hosts take it: what the start made of the CPU, and what every guest of its machine gets, is
+    // left out.
+    xml::Domain migratable_document() const;
     // The document as it goes along with the state of the running (or stopped) domain: inactive, with secrets.
     Task<xml::Domain> portable_document();
     Task<> adopt(std::string status_text);

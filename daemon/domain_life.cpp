@@ -223,18 +223,24 @@ Task<> Domain::stop(drivers::EndReason reason, bool held) {
     held_ = false;
 }
 
+xml::Domain Domain::migratable_document() const {
+    xml::Domain document = *current();
+    if (const auto cpu = machine_ ? machine_->asked_cpu() : nullptr; cpu && document.cpu) document.cpu = *cpu;
+    hypervisor_.driver().make_migratable(document);
+    return document;
+}
+
 Task<xml::Domain> Domain::portable_document() {
     auto self = shared_from_this();
-    auto document = xml::parse_domain(xml::format_domain(*current(), {.live = false, .secret = true}), {.from = From::domain});
-    hypervisor_.driver().state_files().make_migratable(document);
-    co_await hypervisor_.driver().complete(document);
+    auto document =
+        xml::parse_domain(xml::format_domain(migratable_document(), {.live = false, .secret = true}), {.from = From::domain});
+    co_await hypervisor_.driver().complete(document, drivers::Completion::unchecked);
     co_return document;
 }
 
 // Finds the guest of an earlier daemon again, or learns that it is gone.
 Task<> Domain::adopt(std::string status_text) {
-    auto status = xml::parse<DomainStatus>(status_text, domain_status_root,
-                                           {.live = true, .private_ = true, .from = From::domain, .where = {}});
+    auto status = read_domain_status(status_text, hypervisor_.status_file(name_));
     live_ = std::make_shared<xml::Domain>(std::move(status.domain));
     id_ = status.id;
     hypervisor_.seen_id(id_);

@@ -59,9 +59,7 @@ std::vector<DomainPtr> Hypervisor::visible() const {
 static DomainPtr domain_of_status(Hypervisor& hypervisor, const StoredFile& file) {
     if (!file.error.empty()) rpc::fail(Code::internal_error, "{}", file.error);
     if (auto domain = hypervisor.domains.by_name(file.name)) return domain;
-    const auto document = xml::parse<DomainStatus>(file.text, domain_status_root,
-                                                   {.live = true, .private_ = true, .from = From::domain, .where = file.path})
-                              .domain;
+    const auto document = read_domain_status(file.text, file.path).domain;
     auto domain = std::make_shared<Domain>(hypervisor, document.name, document.uuid);
     hypervisor.domains.add(domain);
     return domain;

@@ -72,7 +72,7 @@ Task<> complete_all(std::deque<Unfinished> unfinished) {
         Domain& domain = *unfinished.front().domain;
         try {
             xml::Domain document = domain.definition().copy();
-            co_await domain.hypervisor().driver().complete(document);
+            co_await domain.hypervisor().driver().complete(document, drivers::Completion::unchecked);
             domain.load_definition(Definition(document), domain.autostart());
         } catch (const std::exception& error) {
             spdlog::error("{}: {}", domain.name(), error.what());

@@ -54,6 +54,7 @@ static TapRequest make_request(Host& host, const xml::Nic& nic) {
     return request;
 }
 
+// A bridge knows no VLANs; only a switch of Open vSwitch does.
 static drivers::NicBackend plug(Host& host, xml::Nic& nic) {
     check_plug_options(host, nic);
     if (nic.type != NicType::network && nic.type != NicType::bridge && nic.type != NicType::ethernet) return {};

@@ -1,8 +1,8 @@
 #include "daemon/saved_state.hpp"
 #include "daemon/block_jobs.hpp"
-#include "daemon/compatible.hpp"
 #include "daemon/hooks.hpp"
 #include "daemon/store.hpp"
+#include "xml/domain/abi.hpp"
 #include "xml/snapshot.hpp"
 #include <filesystem>
 #include <spdlog/spdlog.h>
@@ -16,11 +16,21 @@ namespace {
 drivers::StateFiles& files(Hypervisor& hypervisor) { return hypervisor.driver().state_files(); }
 bool runs(const Domain& domain) { return domain.state() == static_cast<int>(api::domain_running); }
 
-// A document that a client wants instead of `now`.
+// A document that a client wants instead of the one in an image.
 Task<xml::Domain> replacement(Hypervisor& hypervisor, xml::Domain now, std::string text) {
     auto wanted = xml::parse_domain(text, {.from = From::domain});
     co_await hypervisor.driver().complete(wanted);
-    require_compatible(now, wanted);
+    xml::check_abi(now, wanted);
+    co_return wanted;
+}
+
+// A document that a client wants in the image of a running guest; the balloon is as large as it is.
+Task<xml::Domain> replacement(DomainPtr domain, std::string text) {
+    const auto now = co_await domain->portable_document();
+    auto wanted = xml::parse_domain(text, {.from = From::domain});
+    co_await domain->hypervisor().driver().complete(wanted, drivers::Completion::unchecked);
+    wanted.current_memory = now.current_memory;
+    xml::check_abi(now, wanted);
     co_return wanted;
 }
 
@@ -32,7 +42,7 @@ Task<std::string> filtered(Hypervisor& hypervisor, std::string name, std::string
 }
 
 std::string format_for_image(Hypervisor& hypervisor, xml::Domain document) {
-    files(hypervisor).make_migratable(document);
+    hypervisor.driver().make_migratable(document);
     return xml::format_domain(document, {.live = false, .secret = true});
 }
 
@@ -59,7 +69,7 @@ Task<drivers::SaveHead> save_head(DomainPtr domain, bool running) {
     const auto document = co_await domain->portable_document();
     xml::SaveCookie cookie;
     // Where the guest's CPU is known by name it is remembered: another host may know that name by other features.
-    if (document.cpu && document.cpu->mode == xml::CpuMode::custom) cookie.cpu = document.cpu;
+    if (const auto& cpu = domain->live().cpu; cpu && cpu->mode == xml::CpuMode::custom) cookie.cpu = cpu;
     co_return drivers::SaveHead{format_for_image(domain->hypervisor(), document),
                                 cookie.cpu ? xml::format(cookie, xml::save_cookie_root) : "", running};
 }
@@ -74,9 +84,7 @@ Task<> save_domain(DomainPtr domain, std::string path, std::string document, uns
         if (was_running) co_await domain->suspend(drivers::PauseReason::save);
         auto head = co_await save_head(domain, decide_running(was_running, flags));
         if (!document.empty())
-            head.domain = format_for_image(
-                domain->hypervisor(),
-                co_await replacement(domain->hypervisor(), co_await domain->portable_document(), std::move(document)));
+            head.domain = format_for_image(domain->hypervisor(), co_await replacement(domain, std::move(document)));
         domain->require_active();
         co_await machine->state_keeper().save(
             {path, std::move(head), drivers::ImageUse::save, (flags & api::domain_save_bypass_cache) != 0});
@@ -123,15 +131,17 @@ StartOptions restore_options(const std::string& path, bool running, unsigned fla
 // The document in an image, complete.
 Task<xml::Domain> document_of(Hypervisor& hypervisor, drivers::SaveHead head) {
     auto document = xml::parse_domain(head.domain, {.from = From::domain});
-    co_await hypervisor.driver().complete(document);
+    co_await hypervisor.driver().complete(document, drivers::Completion::unchecked);
     co_return document;
 }
 
-// The CPU that the guest really had, where the image remembers it.
-void take_cookie(xml::Domain& document, const std::string& text) {
+// The CPU that the guest really had, where the image remembers it; `options` keep the one that was asked for.
+void take_cookie(xml::Domain& document, const std::string& text, StartOptions& options) {
     if (text.empty()) return;
     auto cookie = xml::parse<xml::SaveCookie>(text, xml::save_cookie_root, {.from = From::domain});
-    if (cookie.cpu && document.cpu && document.cpu->mode != xml::CpuMode::host_passthrough) document.cpu = std::move(cookie.cpu);
+    if (!cookie.cpu || !document.cpu || document.cpu->mode == xml::CpuMode::host_passthrough) return;
+    options.restore.asked_cpu = std::make_shared<const xml::Cpu>(std::move(*document.cpu));
+    document.cpu = std::move(cookie.cpu);
 }
 
 } // namespace
@@ -147,10 +157,11 @@ Task<DomainPtr> restore_domain(Hypervisor& hypervisor, std::string path, std::st
     if (domain->is_active() || domain->is_starting())
         fail(From::domain, Code::operation_invalid, "domain '{}' is already active", domain->name());
     const bool fresh = !domain->visible;
-    take_cookie(wanted, head.cookie);
+    auto options = restore_options(path, decide_running(head.running, flags), flags);
+    take_cookie(wanted, head.cookie, options);
     std::exception_ptr failure;
     try {
-        co_await domain->start_transient(std::move(wanted), restore_options(path, decide_running(head.running, flags), flags));
+        co_await domain->start_transient(std::move(wanted), std::move(options));
         domain->visible = true;
     } catch (...) {
         failure = std::current_exception();
@@ -173,8 +184,8 @@ Task<> start_from_save(DomainPtr domain, StartOptions asked, std::string path, u
     if (document.name != domain->name() || document.uuid != domain->uuid())
         fail(Code::operation_failed, "cannot restore domain '{}' uuid {} from a file which belongs to domain '{}' uuid {}",
              domain->name(), domain->uuid().text(), document.name, document.uuid.text());
-    take_cookie(document, head.cookie);
     auto options = restore_options(path, head.running, 0);
+    take_cookie(document, head.cookie, options);
     if (asked.paused) {
         options.paused = true;
         options.paused_detail = api::domain_event_suspended_paused;

@@ -1,5 +1,5 @@
 #include "daemon/snapshot_request.hpp"
-#include "daemon/compatible.hpp"
+#include "xml/domain/abi.hpp"
 #include "xml/schema.hpp"
 #include <algorithm>
 #include <ctime>
@@ -50,8 +50,8 @@ Task<xml::Snapshot> read_snapshot(DomainPtr domain, std::string text, unsigned f
     reading.offline = (flags & api::domain_snapshot_create_disk_only) || !domain->is_active();
     auto snapshot = xml::parse_snapshot(text, reading);
     auto& driver = domain->hypervisor().driver();
-    if (snapshot.domain) co_await driver.complete(*snapshot.domain);
-    if (snapshot.inactive_domain) co_await driver.complete(*snapshot.inactive_domain);
+    if (snapshot.domain) co_await driver.complete(*snapshot.domain, drivers::Completion::unchecked);
+    if (snapshot.inactive_domain) co_await driver.complete(*snapshot.inactive_domain, drivers::Completion::unchecked);
     if (!redefine) {
         snapshot.creation_time = std::time(nullptr);
         if (snapshot.name.empty()) snapshot.name = std::to_string(*snapshot.creation_time);
@@ -72,7 +72,7 @@ void check_against(const xml::Snapshot& old, const xml::Snapshot& now) {
         fail(from, Code::invalid_arg, "cannot change between online and offline snapshot state in snapshot {}", now.name);
     if ((old.state == SnapshotState::disk_snapshot) != (now.state == SnapshotState::disk_snapshot))
         fail(from, Code::invalid_arg, "cannot change between disk only and full system in snapshot {}", now.name);
-    if (old.domain && now.domain) require_compatible(*old.domain, *now.domain);
+    if (old.domain && now.domain) xml::check_abi(*old.domain, *now.domain);
 }
 
 // Files that nobody named stand beside the disk's image and end in the snapshot's name.

@@ -18,6 +18,10 @@ struct DomainStatus {
 };
 void describe(xml::Doc& doc, DomainStatus& status);
 
+// Reads our own status files, and libvirtd's of a guest that it left running: of those the whole text is `machine`, from which
+// the driver takes what it needs.
+DomainStatus read_domain_status(const std::string& text, const std::string& path);
+
 inline constexpr const char* domain_status_root = "domstatus";
 
 } // namespace lodge::daemon

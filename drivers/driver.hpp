@@ -22,6 +22,7 @@
 namespace lodge::xml {
 enum class SecretUsage;
 struct Disk;
+struct Cpu;
 struct Domain;
 struct IoTune;
 } // namespace lodge::xml
@@ -310,6 +311,9 @@ class Machine {
     // Returns when the process is gone and what it used is given back; Ended{reason} was reported before.
     virtual Task<> destroy(bool graceful, EndReason reason) = 0;
 
+    // What the document asked for as the guest's CPU before its <cpu> became what the guest got; null: that is the same.
+    virtual std::shared_ptr<const xml::Cpu> asked_cpu() const { return nullptr; }
+
     // Facets: what only some can do. The default says so with Code::no_support.
     virtual StateKeeper& state_keeper();
     virtual Task<Endpoint> open_console(std::string device, bool force); // empty: the first; busy: Code::operation_failed
@@ -453,6 +457,9 @@ struct AutostartRules {
     std::chrono::milliseconds delay{0}; // between one start and the next
 };
 
+// Whether a document must be one that can run here; what is only kept, or stands for a guest that runs, need not.
+enum class Completion { checked, unchecked };
+
 class Driver {
   public:
     virtual ~Driver() = default;
@@ -473,8 +480,10 @@ class Driver {
     // Settles what the guest's <cpu> leaves to the host (mode='host-model'), as a start would.
     virtual Task<> settle_cpu(xml::Domain& domain);
     virtual Task<unsigned> max_vcpus(std::string virt_type) = 0;
-    // Fills in defaults, automatic devices and addresses; refuses what it cannot run. Does not touch the host.
-    virtual Task<> complete(xml::Domain& domain) = 0;
+    // Fills in defaults, automatic devices and addresses; when checked, refuses what it cannot run. Does not touch the host.
+    virtual Task<> complete(xml::Domain& domain, Completion completion = Completion::checked) = 0;
+    // Takes out of a document what its completion adds again, so that hosts of other versions may read it.
+    virtual void make_migratable(xml::Domain&) const {}
     // What a start would run, as one line for a shell.
     virtual Task<std::string> native_command_line(xml::Domain& domain);
     // What somebody should know about a guest beside its state, a line each; why its last start failed, for one.

@@ -5,12 +5,14 @@
 #pragma once
 #include "rpc/task.hpp"
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace lodge::xml {
+struct Cpu;
 struct Domain;
-}
+} // namespace lodge::xml
 
 namespace lodge::drivers {
 
@@ -35,7 +37,8 @@ struct SaveTarget {
 struct RestoreSource {
     std::string path; // of a save image; empty: see snapshot
     bool bypass_cache = false;
-    std::string snapshot; // name of a snapshot inside its disks
+    std::string snapshot;                      // name of a snapshot inside its disks
+    std::shared_ptr<const xml::Cpu> asked_cpu; // where the document's is what the guest got when it started first
 
     explicit operator bool() const { return !path.empty() || !snapshot.empty(); }
 };
@@ -85,9 +88,6 @@ class StateKeeper {
 class StateFiles {
   public:
     virtual ~StateFiles() = default;
-
-    // Takes out of an inactive document what its completion adds again, so that hosts of other versions may read it.
-    virtual void make_migratable(xml::Domain& domain) = 0;
 
     virtual Task<SaveHead> read_head(std::string path) = 0;
     // True for an image whose writing was broken off.

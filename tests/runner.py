@@ -13,6 +13,21 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+# Where a fuzzer finds more documents to begin with, when LODGE_CORPUS names the corpus.
+CORPUS_SEEDS = {
+    "domain": ["genericxml2xmlindata", "qemuxml2argvdata"],
+    "network": ["networkxml2xmlin"],
+    "objects": [
+        "nwfilterxml2xmlin",
+        "secretxml2xmlin",
+        "interfaceschemadata",
+        "qemudomainsnapshotxml2xmlin",
+        "qemudomaincheckpointxml2xmlin",
+        "domainbackupxml2xmlin",
+        "capabilities",
+    ],
+    "storage": ["storagepoolxml2xmlin", "storagevolxml2xmlin"],
+}
 SLOW = {"lifecycle", "restart", "backup", "virt_install"}
 
 
@@ -100,6 +115,9 @@ def fuzz_jobs(preset, seconds):
         os.makedirs(found, exist_ok=True)
         command = [path, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
         command += [f"-artifact_prefix={ROOT}/build/{preset}/logs/fuzz-{name}-", found, f"{ROOT}/tests/fuzz/seeds/{name}"]
+        corpus = os.environ.get("LODGE_CORPUS")
+        folders = [f"{corpus}/{folder}" for folder in CORPUS_SEEDS.get(name, [])] if corpus else []
+        command += [folder for folder in folders if os.path.isdir(folder)]
         yield Job(preset, "fuzz", name, command)
 
 

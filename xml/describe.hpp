@@ -11,6 +11,7 @@
 #include "rpc/uuid.hpp"
 #include <charconv>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -238,11 +239,9 @@ void read_document(std::string_view text, const char* root, Slot into, const Rea
 std::string write_document(const char* root, Slot from, const WriteOptions& options);
 // One difference per line of the result, as "path: old -> new"; facts marked `ignore` do not count.
 std::vector<std::string> compare_documents(const char* root, Slot a, Slot b, Mark ignore);
-// A fact marked Mark::guest that is not the same in both; empty strings where it is absent.
-struct Difference {
-    std::string path, before, now;
-};
-std::vector<Difference> compare_guest_view(const char* root, Slot before, Slot now);
+// The facts marked Mark::guest by their paths, "domain/devices/disk[1]/target/@bus"; "present" for elements and items of lists.
+using GuestView = std::map<std::string, std::string>;
+GuestView guest_view(const char* root, Slot of);
 void random_document(Slot into, Random& random);
 // Every path that the description knows: "devices/disk/@type".
 std::vector<std::string> outline_document(const char* root, Slot of);

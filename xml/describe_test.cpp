@@ -238,10 +238,10 @@ TEST_CASE("documents are compared fact by fact") {
     const auto a = read("<sample><name>a</name><devices><item><source file='/x'/><target dev='vda'/></item></devices></sample>");
     const auto b = read("<sample><name>b</name><devices><item><source file='/y'/><readonly/></item></devices></sample>");
     CHECK(compare(a, a, "sample").empty());
-    CHECK(compare(a, b, "sample") == std::vector<std::string>{"sample/devices/item[1]/target: present -> (none)",
+    CHECK(compare(a, b, "sample") == std::vector<std::string>{"sample/devices/item[1]/readonly: (none) -> present",
+                                                              "sample/devices/item[1]/target: present -> (none)",
                                                               "sample/devices/item[1]/target/@dev: vda -> (none)",
-                                                              "sample/name: a -> b",
-                                                              "sample/devices/item[1]/readonly: (none) -> present"});
+                                                              "sample/name: a -> b"});
     CHECK(compare(a, b, "sample", Mark::none).size() == 5);
 }
 

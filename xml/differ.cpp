@@ -1,12 +1,11 @@
 // Compares two documents fact by fact: each is laid out as a list of paths and values, then the lists are laid side by side.
 #include "xml/describe.hpp"
-#include <map>
 
 namespace lodge::xml {
 
 namespace {
 
-using Facts = std::map<std::string, std::string>;
+using Facts = GuestView;
 
 // Which facts a comparison is about: all but the ignored ones, or only what the guest sees.
 enum class View { all, guest };
@@ -110,31 +109,25 @@ Facts facts_of(const char* root, Slot slot, Mark ignore, View view = View::all) 
     return std::move(collector.facts);
 }
 
-std::vector<Difference> differences(const Facts& before, const Facts& now) {
-    std::vector<Difference> found;
-    for (const auto& [path, value] : before) {
-        const auto other = now.find(path);
-        const std::string changed = other == now.end() ? std::string() : other->second;
-        if (changed != value) found.push_back({path, value, changed});
-    }
-    for (const auto& [path, value] : now)
-        if (!before.contains(path)) found.push_back({path, "", value});
-    return found;
-}
-
 } // namespace
 
 std::vector<std::string> compare_documents(const char* root, Slot a, Slot b, Mark ignore) {
+    const Facts before = facts_of(root, a, ignore), now = facts_of(root, b, ignore);
+    const auto shown = [](const Facts& facts, const std::string& path) {
+        const auto found = facts.find(path);
+        return found == facts.end() || found->second.empty() ? std::string("(none)") : found->second;
+    };
+    Facts paths = before;
+    paths.insert(now.begin(), now.end());
     std::vector<std::string> lines;
-    const auto shown = [](const std::string& value) { return value.empty() ? "(none)" : value; };
-    for (const auto& difference : differences(facts_of(root, a, ignore), facts_of(root, b, ignore)))
-        lines.push_back(fmt::format("{}: {} -> {}", difference.path, shown(difference.before), shown(difference.now)));
+    for (const auto& [path, value] : paths)
+        if (const auto old = shown(before, path), changed = shown(now, path); old != changed)
+            lines.push_back(fmt::format("{}: {} -> {}", path, old, changed));
     return lines;
 }
 
-std::vector<Difference> compare_guest_view(const char* root, Slot before, Slot now) {
-    const auto apart = Mark::host | Mark::live | Mark::private_;
-    return differences(facts_of(root, before, apart, View::guest), facts_of(root, now, apart, View::guest));
+GuestView guest_view(const char* root, Slot of) {
+    return facts_of(root, of, Mark::host | Mark::live | Mark::private_, View::guest);
 }
 
 } // namespace lodge::xml

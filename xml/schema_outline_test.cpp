@@ -1,9 +1,20 @@
 // Every element and attribute that libvirt's schemas know is named by a description here.
 #include "tests/catch.hpp"
+#include "xml/backup.hpp"
+#include "xml/capabilities.hpp"
+#include "xml/checkpoint.hpp"
 #include "xml/domain/domain.hpp"
+#include "xml/domain_capabilities.hpp"
 #include "xml/interface.hpp"
 #include "xml/network.hpp"
+#include "xml/network_port.hpp"
+#include "xml/node_device.hpp"
+#include "xml/nwfilter.hpp"
+#include "xml/pool.hpp"
 #include "xml/schema.hpp"
+#include "xml/secret.hpp"
+#include "xml/snapshot.hpp"
+#include "xml/volume.hpp"
 #include <iostream>
 #include <map>
 #include <pugixml.hpp>
@@ -139,6 +150,18 @@ TEST_CASE("descriptions know libvirt's schemas") {
     check_schema<Domain>("domain.rng", "domain", 60);
     check_schema<Network>("network.rng", "network", 6);
     check_schema<Interface>("interface.rng", "interface", 7);
+    check_schema<Pool>("storagepool.rng", "pool", 11);
+    check_schema<Volume>("storagevol.rng", "volume", 0);
+    check_schema<Filter>("nwfilter.rng", "filter", 1);
+    check_schema<FilterBinding>("nwfilterbinding.rng", "filterbinding", 0);
+    check_schema<NetworkPort>("networkport.rng", "networkport", 2);
+    check_schema<Secret>("secret.rng", "secret", 0);
+    check_schema<NodeDevice>("nodedev.rng", "device", 3);
+    check_schema<Snapshot>("domainsnapshot.rng", "domainsnapshot", 1);
+    check_schema<Checkpoint>("domaincheckpoint.rng", "domaincheckpoint", 0);
+    check_schema<Backup>("domainbackup.rng", "domainbackup", 0);
+    check_schema<Capabilities>("capability.rng", "capabilities", 60);
+    check_schema<DomainCapabilities>("domaincaps.rng", "domainCapabilities", 3);
 }
 
 } // namespace lodge::xml

@@ -127,19 +127,29 @@ Task<remote::DomainRenameRet> rename(ClientPtr client, remote::DomainRenameArgs 
 
 Task<remote::DomainGetXmlDescRet> get_xml_desc(ClientPtr client, remote::DomainGetXmlDescArgs args) {
     auto domain = find_domain(*client, args.dom);
-    const bool inactive = (args.flags & (api::domain_xml_inactive | api::domain_xml_migratable)) || !domain->is_active();
-    const bool secret = args.flags & api::domain_xml_secure;
+    const bool migratable = args.flags & api::domain_xml_migratable;
+    const bool inactive = (args.flags & api::domain_xml_inactive) || !domain->is_active();
+    // What goes to another host needs its passwords there.
+    const xml::WriteOptions writing{.live = !inactive && !migratable,
+                                    .secret = migratable || (args.flags & api::domain_xml_secure)};
     // Without a definition the live document serves for both, stripped of what only lives.
-    const bool stored = inactive && domain->is_persistent() && !(args.flags & api::domain_xml_migratable && domain->is_active());
+    const bool stored = inactive && domain->is_persistent();
     const auto document = stored ? domain->definition().document() : domain->current();
     // Of a running guest the start has settled it.
     if ((args.flags & api::domain_xml_update_cpu) && (stored || !domain->is_active())) {
         xml::Domain settled = *document;
         co_await domain->hypervisor().driver().settle_cpu(settled);
-        co_return remote::DomainGetXmlDescRet{xml::format_domain(settled, {.live = !inactive, .secret = secret})};
+        if (migratable) domain->hypervisor().driver().make_migratable(settled);
+        co_return remote::DomainGetXmlDescRet{xml::format_domain(settled, writing)};
     }
-    if (stored && secret) co_return remote::DomainGetXmlDescRet{domain->definition().text()};
-    co_return remote::DomainGetXmlDescRet{xml::format_domain(*document, {.live = !inactive, .secret = secret})};
+    if (migratable && !stored) co_return remote::DomainGetXmlDescRet{xml::format_domain(domain->migratable_document(), writing)};
+    if (migratable) {
+        xml::Domain portable = *document;
+        domain->hypervisor().driver().make_migratable(portable);
+        co_return remote::DomainGetXmlDescRet{xml::format_domain(portable, writing)};
+    }
+    if (stored && writing.secret) co_return remote::DomainGetXmlDescRet{domain->definition().text()};
+    co_return remote::DomainGetXmlDescRet{xml::format_domain(*document, writing)};
 }
 
 // ---- metadata ----

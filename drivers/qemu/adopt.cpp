@@ -1,5 +1,6 @@
 // Finding a guest again that an earlier daemon started: by pid and start time, then over its monitor socket.
 #include "drivers/qemu/launch.hpp"
+#include "drivers/qemu/libvirt_status.hpp"
 #include "drivers/qemu/machine.hpp"
 #include "xml/domain/domain.hpp"
 #include <spdlog/spdlog.h>
@@ -16,9 +17,10 @@ struct Kept {
     json all;
 };
 
-Kept read_status(const std::string& text) {
+Kept read_status(const World& world, const AdoptRequest& request) {
     Kept kept;
-    kept.all = json::parse(text, nullptr, false);
+    kept.all =
+        is_libvirt_status(request.status) ? from_libvirt_status(world, request) : json::parse(request.status, nullptr, false);
     try {
         kept.pid = kept.all.at("pid").get<pid_t>();
         kept.start_time = kept.all.at("start_time").get<std::uint64_t>();
@@ -62,7 +64,7 @@ Task<> catch_up_later(std::shared_ptr<QemuMachine> machine, std::string run_stat
 } // namespace
 
 Task<std::shared_ptr<Machine>> adopt_machine(std::shared_ptr<const World> world, AdoptRequest request) {
-    Kept kept = read_status(request.status);
+    Kept kept = read_status(*world, request);
     const auto process = Process::adopt(world->executor, kept.pid, kept.start_time);
     if (!process) {
         std::string tail;

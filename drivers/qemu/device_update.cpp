@@ -143,6 +143,11 @@ void check_memory_change(const MemoryDevice& wanted, const MemoryDevice& present
     if (wanted.access.value_or(MemoryAccess::default_) != present.access.value_or(MemoryAccess::default_))
         refuse(fmt::format("access from '{}' to '{}'", word(present.access.value_or(MemoryAccess::default_)),
                            word(wanted.access.value_or(MemoryAccess::default_))));
+    const auto discard = [](const MemoryDevice& memory) {
+        return !memory.discard ? "default" : static_cast<bool>(*memory.discard) ? "yes" : "no";
+    };
+    if (std::string_view(discard(wanted)) != discard(present))
+        refuse(fmt::format("discard from '{}' to '{}'", discard(present), discard(wanted)));
     if (wanted.nodemask != present.nodemask) refuse("source nodes");
     if (kib(wanted.pagesize) != kib(present.pagesize))
         refuse(fmt::format("pagesize from '{}' to '{}'", kib(present.pagesize), kib(wanted.pagesize)));
@@ -171,7 +176,7 @@ Task<> QemuMachine::change_medium(std::shared_ptr<QemuMachine> self, std::shared
     fresh.info.alias = old.info.alias;
     fresh.source.index = self->take_block_number(); // an empty drive has one too
     co_await rpc::blocking([&] {
-        require_image(fresh);
+        require_medium(fresh);
         find_chain(fresh);
     });
     for (auto* link : links_below(fresh)) link->source.index = self->take_block_number();

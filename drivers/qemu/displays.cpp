@@ -43,7 +43,10 @@ int Displays::next(const Range& range, std::vector<unsigned>& ports) {
 static void fill_address(xml::Graphics& graphics, const std::string& address) {
     if (graphics.listens.empty()) graphics.listens.push_back({xml::ListenType::address, "", "", "", {}});
     auto& first = graphics.listens.front();
-    if (first.type == xml::ListenType::address && first.address.empty()) first.address = address;
+    if (first.type == xml::ListenType::address && first.address.empty()) {
+        first.address = address;
+        first.from_config = 1;
+    }
     if (graphics.listen.empty() && first.type == xml::ListenType::address) graphics.listen = first.address;
 }
 

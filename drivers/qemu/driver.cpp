@@ -10,6 +10,7 @@
 #include "drivers/qemu/host_side.hpp"
 #include "drivers/qemu/image.hpp"
 #include "drivers/qemu/launch.hpp"
+#include "drivers/qemu/migratable.hpp"
 #include "drivers/qemu/runtime.hpp"
 #include "drivers/qemu/state_files.hpp"
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -46,7 +47,7 @@ class QemuDriver final : public Driver {
         } catch (const rpc::Error& error) {
             spdlog::debug("{}", error.what()); // no swtpm is installed; a guest that wants one is told so
         }
-        state_files_ = std::make_unique<QemuStateFiles>(world_->paths.lib);
+        state_files_ = std::make_unique<QemuStateFiles>();
         world_->emulators =
             std::make_shared<EmulatorCache>(executor, world_->paths.cache + "/qemu/capabilities", world_->identity);
     }
@@ -64,7 +65,8 @@ class QemuDriver final : public Driver {
                                                               std::string virt_type) override;
     Task<> settle_cpu(xml::Domain& domain) override;
     Task<unsigned> max_vcpus(std::string virt_type) override;
-    Task<> complete(xml::Domain& domain) override;
+    Task<> complete(xml::Domain& domain, Completion completion) override;
+    void make_migratable(xml::Domain& domain) const override { qemu::make_migratable(domain, world_->paths.lib); }
     Task<std::string> native_command_line(xml::Domain& domain) override;
     Task<std::vector<std::string>> messages(std::string domain) override;
     Task<BlockInfo> image_info(const xml::Disk& disk) override;
@@ -203,14 +205,17 @@ Task<std::shared_ptr<const CompleteContext>> QemuDriver::context_for(std::string
     co_return context;
 }
 
-Task<> QemuDriver::complete(xml::Domain& domain) {
+Task<> QemuDriver::complete(xml::Domain& domain, Completion completion) {
     const std::string emulator = !domain.devices.emulator.empty()
                                      ? domain.devices.emulator
                                      : default_emulator(domain.os.type.arch.empty() ? host_architecture() : domain.os.type.arch);
     if (domain.devices.emulator.empty() && find_program(emulator).empty() && !domain.os.type.arch.empty())
         rpc::fail(rpc::From::qemu, Code::config_unsupported, "No emulator found for arch '{}'", domain.os.type.arch);
     const auto context = co_await context_for(emulator);
-    qemu::complete(domain, *context);
+    if (completion == Completion::checked)
+        qemu::complete(domain, *context);
+    else
+        complete_unchecked(domain, *context);
 }
 
 // Placement by numad's advice is settled at a start only.

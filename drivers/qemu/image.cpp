@@ -22,11 +22,14 @@ static int missing(const xml::Disk& disk) {
     return ::access(source.path.c_str(), F_OK) == 0 ? 0 : errno;
 }
 
-void require_image(const xml::Disk& disk) {
-    const int error = missing(disk);
-    if (error && disk.source.startup_policy != xml::StartupPolicy::optional)
-        rpc::fail(rpc::From::storage, Code::system_error, "Cannot access storage file '{}': {}", disk.source.path,
+void require_medium(const xml::Disk& disk) {
+    if (const int error = missing(disk))
+        rpc::fail(rpc::From::storage, rpc::Code::system_error, "Cannot access storage file '{}': {}", disk.source.path,
                   rpc::errno_text(error));
+}
+
+void require_image(const xml::Disk& disk) {
+    if (disk.source.startup_policy != xml::StartupPolicy::optional) require_medium(disk);
 }
 
 std::vector<event::DiskDropped> require_images(xml::Domain& domain) {

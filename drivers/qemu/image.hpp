@@ -17,6 +17,8 @@ xml::SourceType reached_as(const xml::StorageSource& source);
 // before any process is made for it. What may be missing (startupPolicy) is left out: a medium of its drive, or the whole disk.
 std::vector<event::DiskDropped> require_images(xml::Domain& domain);
 void require_image(const xml::Disk& disk);
+// The same for one that is put in now, whatever may be missing at a start.
+void require_medium(const xml::Disk& disk);
 
 // Finds the images below a disk as their headers name them, from the last link that the document has, and says where the chain
 // ends. Only what is declared to have something below is looked into: a guest may write anything into a raw image, also a header

@@ -272,6 +272,12 @@ void Launch::say_hello() {
     cpus_ = qmp.send("query-cpus-fast");
 }
 
+// That it was looked at is no difference.
+static bool is_other_cpu(const xml::Cpu& asked, xml::Cpu real) {
+    real.check = asked.check;
+    return !xml::compare(asked, real, "cpu").empty();
+}
+
 Task<> Launch::hear_answers() {
     // Memory that is taken at once takes time: a second for each GiB.
     const auto slow = needs_memory_at_once(domain_) ? domain_.total_memory_kib() >> 20 : 0;
@@ -281,7 +287,12 @@ Task<> Launch::hear_answers() {
     machine_->take_ptys(co_await chardevs_->result());
     const json cpus = co_await cpus_->result();
     machine_->take_vcpus(cpus);
+    const auto asked = domain_.cpu;
     if (!cpus.empty()) co_await take_real_cpu(machine_->qmp(), cpus.front().value("qom-path", ""), domain_);
+    if (request_.restore.asked_cpu)
+        machine_->remember_asked_cpu(*request_.restore.asked_cpu);
+    else if (asked && is_other_cpu(*asked, *domain_.cpu))
+        machine_->remember_asked_cpu(*asked);
 }
 
 // The document asks for something that has to be so before the guest runs.

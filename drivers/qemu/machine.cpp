@@ -131,6 +131,7 @@ std::string QemuMachine::status() const {
     if (block_jobs_.any()) out["block_jobs"] = block_jobs_.status();
     out["last_block_number"] = last_block_number_;
     if (!plugging_.empty()) out["plugging"] = plugging_;
+    if (asked_cpu_) out["asked_cpu"] = xml::format(*asked_cpu_, "cpu");
     return out.dump();
 }
 
@@ -141,7 +142,10 @@ void QemuMachine::take_status(const json& status) {
     if (const auto kept = status.find("backup"); kept != status.end()) backup_ = backup_from_status(*kept);
     if (const auto kept = status.find("block_jobs"); kept != status.end()) block_jobs_.take_status(*kept);
     last_block_number_ = status.value("last_block_number", 0U);
+    if (const auto cpu = status.value("asked_cpu", ""); !cpu.empty()) remember_asked_cpu(xml::parse<xml::Cpu>(cpu, "cpu"));
 }
+
+void QemuMachine::remember_asked_cpu(xml::Cpu cpu) { asked_cpu_ = std::make_shared<const xml::Cpu>(std::move(cpu)); }
 
 std::uint32_t QemuMachine::take_block_number() {
     return last_block_number_ = std::max(last_block_number_ + 1, next_block_node(*parts_.domain));

@@ -55,6 +55,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     void take_vcpus(const json& query_cpus_fast);
     void take_ptys(const json& query_chardev);
     void take_status(const json& status);
+    void remember_asked_cpu(xml::Cpu cpu);
     // At start: CPUs that the document lets go later, in their order.
     static Task<> plug_late_vcpus(std::shared_ptr<QemuMachine> self);
     // After a restart of the daemon: what came and went meanwhile. `peripheral`: the answer to qom-list of that folder.
@@ -94,6 +95,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     std::int64_t pid() const override { return parts_.process->pid(); }
     RunState state() const override { return state_; }
     std::string status() const override;
+    std::shared_ptr<const xml::Cpu> asked_cpu() const override { return asked_cpu_; }
 
     Task<> suspend(PauseReason reason) override;
     Task<> resume() override;
@@ -237,6 +239,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     QemuStateKeeper keeper_;
     QemuBlockJobs block_jobs_;
     std::uint32_t last_block_number_ = 0;
+    std::shared_ptr<const xml::Cpu> asked_cpu_;
     std::shared_ptr<Qmp> qmp_;
     RunState state_ = RunState::paused;
     bool supervised_ = false;

@@ -1,7 +1,5 @@
 #include "drivers/qemu/state_files.hpp"
 #include "drivers/process/process.hpp"
-#include "xml/domain/domain.hpp"
-#include <algorithm>
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -9,35 +7,6 @@
 namespace lodge::drivers::qemu {
 
 using rpc::Code;
-
-// ---- documents ----
-
-namespace {
-
-bool has_own_alias(const xml::DeviceInfo& info) { return info.alias.starts_with("ua-"); }
-
-// The only one of its kind, as every guest of that machine gets it.
-void drop_default_controller(xml::Domain& domain, xml::ControllerType type, std::initializer_list<xml::ControllerModel> models) {
-    auto& all = domain.devices.controllers;
-    if (std::ranges::count_if(all, [&](const auto& c) { return c.is(type); }) != 1) return;
-    std::erase_if(all, [&](const auto& c) {
-        const bool plain = !c.model || std::ranges::find(models, *c.model) != models.end();
-        return c.is(type) && c.index.value_or(0) == 0 && plain && !c.pcihole64 && !has_own_alias(c.info);
-    });
-}
-
-} // namespace
-
-void QemuStateFiles::make_migratable(xml::Domain& domain) {
-    const auto& machine = domain.os.type.machine;
-    if (machine == "pc" || machine.starts_with("pc-i440fx"))
-        drop_default_controller(domain, xml::ControllerType::usb, {xml::ControllerModel::piix3_uhci});
-    drop_default_controller(domain, xml::ControllerType::pci, {xml::ControllerModel::pci_root});
-    // Sockets whose place the host chose are chosen anew.
-    for (auto& channel : domain.devices.channels)
-        if (channel.source.type == xml::CharType::unix_ && channel.source.first().path.starts_with(lib_ + "/qemu/channel/"))
-            channel.source.edit_first().path.clear();
-}
 
 // ---- heads of save images ----
 

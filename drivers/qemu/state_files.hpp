@@ -7,18 +7,11 @@ namespace lodge::drivers::qemu {
 
 class QemuStateFiles final : public StateFiles {
   public:
-    explicit QemuStateFiles(std::string lib)
-        : lib_(std::move(lib)) {}
-
-    void make_migratable(xml::Domain& domain) override;
     Task<SaveHead> read_head(std::string path) override;
     Task<bool> is_partial(std::string path) override;
     Task<> replace_head(std::string path, SaveHead head) override;
     Task<> snapshot_images(std::vector<std::string> images, std::string name, SnapshotAction action) override;
     Task<> create_overlay(std::string backing, std::string backing_format, Overlay overlay) override;
-
-  private:
-    std::string lib_;
 };
 
 // An image opened for restoring, its stream at the offset.

@@ -54,7 +54,7 @@ class TestDriver final : public Driver {
     }
     Task<unsigned> max_vcpus(std::string) override { co_return 32; }
 
-    Task<> complete(xml::Domain& domain) override {
+    Task<> complete(xml::Domain& domain, Completion) override {
         const auto type = xml::word(domain.type);
         if (type != "test")
             rpc::fail(rpc::From::domain, Code::config_unsupported, "unexpected domain type {}, expecting test", type);

@@ -98,27 +98,28 @@ def virsh(*args, check=True, uri=URI, timeout=60 * PATIENCE, readonly=False):
 
 
 class Daemon:
-    """The daemon under test at its standard paths: lodged, or libvirtd with LODGE_PEER=libvirtd."""
+    """A daemon at its standard paths; the one under test is lodged, or libvirtd with LODGE_PEER=libvirtd."""
 
-    def __init__(self):
+    def __init__(self, program=PEER):
+        self.program = program
         self.process = None
         self.logd = None
 
     def start(self, *options):
         assert self.process is None
-        if not IS_LODGE and self.logd is None:
+        if self.program == "libvirtd" and self.logd is None:
             self.logd = subprocess.Popen(["virtlogd"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.makedirs(os.path.dirname(LOG), exist_ok=True)
         with open(LOG, "ab") as log:
-            self.process = subprocess.Popen([PEER, *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        wait_for(self.answers, 20, f"{PEER} listens on {SOCKET}")
-        if not IS_LODGE:
+            self.process = subprocess.Popen([self.program, *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        wait_for(self.answers, 20, f"{self.program} listens on {SOCKET}")
+        if self.program == "libvirtd":
             virsh("list")
         return self
 
     def answers(self):
         if self.process.poll() is not None:
-            raise AssertionError(f"{PEER} ended with {self.process.returncode}\n{self.log_tail()}")
+            raise AssertionError(f"{self.program} ended with {self.process.returncode}\n{self.log_tail()}")
         # A killed daemon leaves sockets behind, which a child of its may hold for a moment; clients take virtqemud's where they see it.
         for path in (SOCKET, "/run/libvirt/virtqemud-sock"):
             with contextlib.closing(socket.socket(socket.AF_UNIX)) as peer:
@@ -140,9 +141,15 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"{PEER} did not end within 30 s of signal {sig}\n{self.log_tail()}")
+            raise AssertionError(f"{self.program} did not end within 30 s of signal {sig}\n{self.log_tail()}")
         finally:
             self.process = None
+
+    def stop_logd(self):
+        if self.logd is not None:
+            self.logd.terminate()
+            self.logd.wait(30)
+            self.logd = None
 
     def restart(self, sig=signal.SIGTERM):
         self.stop(sig)

@@ -97,7 +97,7 @@ void describe(Doc& doc, PciAddress& address) {
     doc.attribute("bus", address.bus, Mark::guest);
     doc.attribute("slot", address.slot, Mark::guest);
     doc.attribute("function", address.function, Mark::guest);
-    doc.attribute("multifunction", address.multifunction, Mark::guest);
+    doc.attribute("multifunction", address.multifunction);
     doc.child("zpci", address.zpci);
     if (doc.reading()) check_pci(address);
 }
@@ -105,7 +105,7 @@ void describe(Doc& doc, PciAddress& address) {
 void describe(Doc& doc, DriveAddress& address) {
     doc.attribute("controller", address.controller, Mark::guest);
     doc.attribute("bus", address.bus, Mark::guest);
-    doc.attribute("target", address.target, Mark::guest);
+    doc.attribute("target", address.target);
     doc.attribute("unit", address.unit, Mark::guest);
 }
 

@@ -53,7 +53,7 @@ void describe(Doc& doc, CharLog& log) {
     doc.attribute("append", log.append);
 }
 
-void describe_char_type(Doc& doc, CharSource& source) { doc.required("type", source.type); }
+void describe_char_type(Doc& doc, CharSource& source, Mark marks) { doc.required("type", source.type, marks); }
 
 // Only devices of the guest's own may have labels.
 static void describe_source(Doc& doc, CharSource& source, bool labelled) {
@@ -95,7 +95,7 @@ void describe(Doc& doc, ChannelTarget& target) {
     if (is(ChannelTargetType::guestfwd)) {
         doc.attribute("address", target.address, Mark::guest);
         doc.check("@address", [&] { check_forward(target.address); });
-        doc.attribute("port", target.port);
+        doc.attribute("port", target.port, Mark::guest);
     }
 }
 

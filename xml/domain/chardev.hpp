@@ -58,7 +58,7 @@ void describe(Doc&, CharEndpoint&); // one of udp's two
 void describe_char_end(Doc&, CharEndpoint&, CharType type);
 void describe(Doc&, CharLog&);
 // The type= attribute; first of all in the parent's element.
-void describe_char_type(Doc&, CharSource&);
+void describe_char_type(Doc&, CharSource&, Mark marks = Mark::none);
 // <source>, <protocol>, <log>.
 void describe_char_source(Doc&, CharSource&);
 

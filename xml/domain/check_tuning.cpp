@@ -118,6 +118,7 @@ void check_cells(const Domain& d) {
             if (!fresh) unsupported("NUMA cells {} and {} have overlapping vCPU ids", id, place->second);
         }
     }
+    if (owner.size() > d.max_vcpus()) malformed("Number of CPUs in <numa> exceeds the <vcpu> count");
     if (!owner.empty() && owner.rbegin()->first >= d.max_vcpus()) malformed("CPU IDs in <numa> exceed the <vcpu> count");
     check_distances(*d.cpu);
     check_hmat(*d.cpu);

@@ -6,19 +6,9 @@ namespace lodge::xml {
 std::span<const ControllerModel> controller_models(ControllerType type) {
     using enum ControllerModel;
     static constexpr ControllerModel ide[] = {piix3, piix4, ich6};
-    static constexpr ControllerModel scsi[] = {auto_,
-                                               buslogic,
-                                               lsilogic,
-                                               lsisas1068,
-                                               vmpvscsi,
-                                               ibmvscsi,
-                                               virtio_scsi,
-                                               lsisas1078,
-                                               ncr53c90,
-                                               dc390,
-                                               virtio_transitional,
-                                               virtio_non_transitional,
-                                               am53c974};
+    static constexpr ControllerModel scsi[] = {auto_,    buslogic,    lsilogic,   lsisas1068,          vmpvscsi,
+                                               ibmvscsi, virtio_scsi, lsisas1078, virtio_transitional, virtio_non_transitional,
+                                               ncr53c90, dc390,       am53c974};
     static constexpr ControllerModel serial[] = {virtio, virtio_transitional, virtio_non_transitional};
     static constexpr ControllerModel usb[] = {piix3_uhci, piix4_uhci, ehci,           ich9_ehci1, ich9_uhci1,
                                               ich9_uhci2, ich9_uhci3, vt82c686b_uhci, pci_ohci,   nec_xhci,

@@ -99,6 +99,7 @@ inline std::span<const std::string_view> enum_words(ControllerModel) {
                                              "pcie-expander-bus"};
     return w;
 }
+// In libvirt's order: what clients read of a change names models by number.
 std::span<const ControllerModel> controller_models(ControllerType type);
 
 // What QEMU device stands behind a PCI controller: <model name='pcie-root-port'/>

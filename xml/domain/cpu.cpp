@@ -4,30 +4,30 @@ namespace lodge::xml {
 
 static void describe(Doc& doc, CpuModel& m) {
     doc.attribute("fallback", m.fallback);
-    doc.attribute("vendor_id", m.vendor_id);
-    doc.text(m.name);
+    doc.attribute("vendor_id", m.vendor_id, Mark::guest);
+    doc.text(m.name, Mark::guest);
 }
 static void describe(Doc& doc, CpuTopology& t) {
-    doc.required("sockets", t.sockets, Mark::positive);
-    doc.attribute("dies", t.dies, Mark::positive);
-    doc.required("cores", t.cores, Mark::positive);
-    doc.required("threads", t.threads, Mark::positive);
+    doc.required("sockets", t.sockets, Mark::guest | Mark::positive);
+    doc.attribute("dies", t.dies, Mark::guest | Mark::positive);
+    doc.required("cores", t.cores, Mark::guest | Mark::positive);
+    doc.required("threads", t.threads, Mark::guest | Mark::positive);
 }
 static void describe(Doc& doc, CpuCache& c) {
-    doc.attribute("level", c.level);
-    doc.required("mode", c.mode);
+    doc.attribute("level", c.level, Mark::guest);
+    doc.required("mode", c.mode, Mark::guest);
 }
 void describe(Doc& doc, MaxPhysAddr& m) {
-    doc.required("mode", m.mode);
-    doc.attribute("bits", m.bits);
+    doc.required("mode", m.mode, Mark::guest);
+    doc.attribute("bits", m.bits, Mark::guest);
 }
 void describe(Doc& doc, CpuFeature& f) {
-    doc.attribute("policy", f.policy);
-    doc.required("name", f.name);
+    doc.attribute("policy", f.policy, Mark::guest);
+    doc.required("name", f.name, Mark::guest);
 }
 static void describe(Doc& doc, CellSibling& s) {
-    doc.required("id", s.id);
-    doc.required("value", s.value);
+    doc.required("id", s.id, Mark::guest);
+    doc.required("value", s.value, Mark::guest);
 }
 static void describe(Doc& doc, CellCache& c) {
     doc.required("level", c.level, Mark::positive);
@@ -55,8 +55,8 @@ static void describe(Doc& doc, NumaCell& c) {
     std::string unit = "KiB";
     if (doc.reading()) unit.clear();
     doc.attribute("id", c.id);
-    doc.attribute("cpus", c.cpus);
-    doc.required("memory", c.memory_kib);
+    doc.attribute("cpus", c.cpus, Mark::guest);
+    doc.required("memory", c.memory_kib, Mark::guest);
     doc.attribute("unit", unit);
     doc.attribute("memAccess", c.access, Mark::positive);
     doc.attribute("discard", c.discard);
@@ -74,19 +74,19 @@ static void describe(Doc& doc, Interconnect& i) {
 }
 
 void describe(Doc& doc, Cpu& c) {
-    doc.attribute("mode", c.mode);
+    doc.attribute("mode", c.mode, Mark::guest);
     doc.attribute("match", c.match);
-    doc.attribute("check", c.check);
+    doc.attribute("check", c.check, Mark::guest);
     doc.attribute("migratable", c.migratable);
-    doc.text_child("arch", c.arch);
+    doc.text_child("arch", c.arch, Mark::guest);
     doc.child("model", c.model);
-    doc.text_child("vendor", c.vendor);
+    doc.text_child("vendor", c.vendor, Mark::guest);
     doc.child("topology", c.topology);
     doc.child("cache", c.cache, Mark::single);
     doc.child("maxphysaddr", c.max_phys_addr);
-    doc.list("feature", c.features);
+    doc.list("feature", c.features, Mark::guest);
     doc.group("numa", [&] {
-        doc.list("cell", c.cells, Mark::required);
+        doc.list("cell", c.cells, Mark::required | Mark::guest);
         doc.group("interconnects", [&] {
             doc.list("latency", c.latencies);
             doc.list("bandwidth", c.bandwidths);

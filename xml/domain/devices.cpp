@@ -27,7 +27,7 @@ void describe(Doc& doc, Devices& d) {
     doc.list("watchdog", d.watchdogs, Mark::guest);
     doc.child("memballoon", d.memballoon, Mark::single | Mark::guest);
     doc.list("rng", d.rngs, Mark::guest);
-    doc.child("nvram", d.nvram, Mark::single | Mark::guest);
+    doc.child("nvram", d.nvram, Mark::single);
     doc.list("panic", d.panics, Mark::guest);
     doc.list("shmem", d.shmems, Mark::guest);
     doc.list("memory", d.memories, Mark::guest);

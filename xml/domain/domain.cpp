@@ -4,7 +4,7 @@
 namespace lodge::xml {
 
 static void describe(Doc& doc, MaxMemory& m) {
-    doc.attribute("slots", m.slots);
+    doc.attribute("slots", m.slots, Mark::guest);
     describe(doc, m.size);
 }
 static void describe(Doc& doc, Memory& m) {
@@ -14,15 +14,15 @@ static void describe(Doc& doc, Memory& m) {
 static void describe(Doc& doc, Vcpu& v) {
     doc.attribute("placement", v.placement);
     doc.attribute("cpuset", v.cpuset);
-    doc.attribute("current", v.current);
+    doc.attribute("current", v.current, Mark::guest);
     doc.text(v.maximum, Mark::required | Mark::guest | Mark::wraps);
     if (doc.reading() && v.placement == Placement::auto_) v.cpuset.clear();
 }
 static void describe(Doc& doc, VcpuEntry& v) {
-    doc.required("id", v.id);
-    doc.required("enabled", v.enabled);
+    doc.required("id", v.id, Mark::guest);
+    doc.required("enabled", v.enabled, Mark::guest);
     doc.attribute("hotpluggable", v.hotpluggable);
-    doc.attribute("order", v.order);
+    doc.attribute("order", v.order, Mark::guest);
 }
 static void describe(Doc& doc, GenId& g) { doc.text(g.value); }
 
@@ -134,8 +134,8 @@ void describe(Doc& doc, Domain& d) {
     doc.text_child("bootloader_args", d.bootloader_args);
     doc.child("os", d.os, Mark::required | Mark::joined);
     doc.child("idmap", d.idmap, Mark::joined);
-    doc.child("features", d.features, Mark::guest | Mark::joined);
-    doc.child("cpu", d.cpu, Mark::guest);
+    doc.child("features", d.features, Mark::joined);
+    doc.child("cpu", d.cpu);
     doc.child("clock", d.clock, Mark::joined);
     doc.text_child("on_poweroff", d.on_poweroff);
     doc.text_child("on_reboot", d.on_reboot);

@@ -72,7 +72,7 @@ void describe(Doc& doc, CapabilitySwitch& c) {
     if (doc.reading() && !c.state) c.state = true;
 }
 static void describe(Doc& doc, ProcessCapabilities& c) {
-    doc.attribute("policy", c.policy);
+    doc.attribute("policy", c.policy, Mark::guest);
     doc.only(Code::config_unsupported, "unexpected capability feature '{}'", [&] { doc.choices(c.switches); });
     if (!doc.reading()) return;
     // Shown in the order of their names, with a policy; the last of a name counts.
@@ -125,31 +125,31 @@ static void describe(Doc& doc, Hpt& h) {
 static void describe(Doc& doc, TcgFeatures& t) { doc.child("tb-cache", t.tb_cache); }
 
 static void describe_features(Doc& doc, Features& f) {
-    doc.flag("acpi", f.acpi);
-    doc.child("apic", f.apic);
-    doc.flag("pae", f.pae);
-    doc.child("hap", f.hap);
-    doc.flag("viridian", f.viridian);
-    doc.flag("privnet", f.privnet);
-    doc.child("hyperv", f.hyperv);
-    doc.child("kvm", f.kvm);
-    doc.child("pvspinlock", f.pvspinlock);
+    doc.flag("acpi", f.acpi, Mark::guest);
+    doc.child("apic", f.apic, Mark::guest);
+    doc.flag("pae", f.pae, Mark::guest);
+    doc.child("hap", f.hap, Mark::guest);
+    doc.flag("viridian", f.viridian, Mark::guest);
+    doc.flag("privnet", f.privnet, Mark::guest);
+    doc.child("hyperv", f.hyperv, Mark::guest);
+    doc.child("kvm", f.kvm, Mark::guest);
+    doc.child("pvspinlock", f.pvspinlock, Mark::guest);
     doc.child("capabilities", f.capabilities);
-    doc.child("pmu", f.pmu);
-    doc.child("vmport", f.vmport);
-    doc.child("gic", f.gic);
-    doc.child("smm", f.smm);
-    doc.child("ioapic", f.ioapic);
-    doc.child("hpt", f.hpt);
-    doc.child("vmcoreinfo", f.vmcoreinfo);
-    doc.child("htm", f.htm);
-    doc.child("nested-hv", f.nested_hv);
+    doc.child("pmu", f.pmu, Mark::guest);
+    doc.child("vmport", f.vmport, Mark::guest);
+    doc.child("gic", f.gic, Mark::guest);
+    doc.child("smm", f.smm, Mark::guest);
+    doc.child("ioapic", f.ioapic, Mark::guest);
+    doc.child("hpt", f.hpt, Mark::guest);
+    doc.child("vmcoreinfo", f.vmcoreinfo, Mark::guest);
+    doc.child("htm", f.htm, Mark::guest);
+    doc.child("nested-hv", f.nested_hv, Mark::guest);
     doc.group("msrs", [&] { doc.required("unknown", f.msrs_unknown); });
-    doc.child("ccf-assist", f.ccf_assist);
-    doc.child("xen", f.xen);
-    doc.group("cfpc", [&] { doc.attribute("value", f.cfpc); });
-    doc.group("sbbc", [&] { doc.attribute("value", f.sbbc); });
-    doc.group("ibs", [&] { doc.attribute("value", f.ibs); });
+    doc.child("ccf-assist", f.ccf_assist, Mark::guest);
+    doc.child("xen", f.xen, Mark::guest);
+    doc.group("cfpc", [&] { doc.attribute("value", f.cfpc, Mark::guest); });
+    doc.group("sbbc", [&] { doc.attribute("value", f.sbbc, Mark::guest); });
+    doc.group("ibs", [&] { doc.attribute("value", f.ibs, Mark::guest); });
     doc.child("tcg", f.tcg);
 }
 

@@ -52,7 +52,7 @@ static constexpr std::string_view filesystem_order[] = {"@type",      "@accessmo
 void describe(Doc& doc, Filesystem& fs) {
     doc.read_in_order(filesystem_order);
     doc.attribute("type", fs.type);
-    doc.attribute("accessmode", fs.accessmode, Mark::guest);
+    doc.attribute("accessmode", fs.accessmode);
     doc.attribute("multidevs", fs.multidevs);
     doc.attribute("model", fs.model, Mark::guest);
     doc.attribute("fmode", fs.fmode);
@@ -61,7 +61,7 @@ void describe(Doc& doc, Filesystem& fs) {
     doc.child("binary", fs.binary);
     doc.group("source", [&] { describe_source(doc, fs); });
     doc.group("target", [&] { doc.attribute("dir", fs.target, Mark::guest); });
-    doc.flag("readonly", fs.readonly);
+    doc.flag("readonly", fs.readonly, Mark::guest);
     describe_info(doc, fs.info, InfoParts::boot);
     doc.child("space_hard_limit", fs.space_hard_limit);
     doc.child("space_soft_limit", fs.space_soft_limit);

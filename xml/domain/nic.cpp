@@ -48,6 +48,7 @@ void describe(Doc& doc, NicDriver& driver) {
     describe_virtio(doc, driver.virtio);
     doc.child("host", driver.host);
     doc.child("guest", driver.guest);
+    if (doc.reading() && driver.queues.value_or(0) <= 1) driver.queues.reset(); // one is what every card has
 }
 
 void describe(Doc& doc, NicBackend& backend) {

@@ -79,7 +79,7 @@ std::string Os::nvram_path() const {
 
 void describe(Doc& doc, SysinfoEntry& e) {
     doc.attribute("name", e.name, Mark::guest);
-    doc.attribute("file", e.file, Mark::guest);
+    doc.attribute("file", e.file);
     doc.text(e.value, Mark::guest);
 }
 void describe(Doc& doc, SysinfoBlock& b) { doc.list("entry", b.entries); }
@@ -98,14 +98,14 @@ static void normalize(Sysinfo& s) {
     if (s.chassis) keep(s.chassis->entries, {"manufacturer", "version", "serial", "asset", "sku"});
 }
 void describe(Doc& doc, Sysinfo& s) {
-    doc.required("type", s.type);
+    doc.required("type", s.type, Mark::guest);
     doc.child("bios", s.bios);
     doc.child("system", s.system);
-    doc.list("baseBoard", s.base_boards);
+    doc.list("baseBoard", s.base_boards, Mark::guest);
     doc.child("chassis", s.chassis);
     doc.list("processor", s.processors);
     doc.list("memory_device", s.memory_devices);
-    doc.group("oemStrings", [&] { doc.list("entry", s.oem_strings, Mark::guest); });
+    doc.group("oemStrings", [&] { doc.list("entry", s.oem_strings); });
     if (doc.when(s.type == "fwcfg")) doc.list("entry", s.fw_cfg);
     if (doc.reading()) normalize(s);
 }

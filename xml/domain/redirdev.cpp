@@ -34,7 +34,7 @@ namespace {
 
 // "-1" means any, as an absent attribute does.
 template<class T> void describe_id(Doc& doc, const char* name, std::optional<T>& value) {
-    if (!doc.reading()) return doc.attribute(name, value);
+    if (!doc.reading()) return doc.attribute(name, value, Mark::guest);
     std::string text;
     doc.attribute(name, text);
     if (text.empty() || text == "-1") return;
@@ -51,7 +51,7 @@ static constexpr std::string_view redirdev_order[] = {"@bus", "@type", "source",
 void describe(Doc& doc, Redirdev& redirdev) {
     doc.read_in_order(redirdev_order);
     doc.attribute("bus", redirdev.bus, Mark::guest);
-    describe_char_type(doc, redirdev.source);
+    describe_char_type(doc, redirdev.source, Mark::guest);
     describe_char_source(doc, redirdev.source);
     describe_info(doc, redirdev.info, InfoParts::boot);
     check_ends(doc, redirdev.source);
@@ -65,7 +65,7 @@ void describe(Doc& doc, RedirRule& rule) {
     describe_id(doc, "vendor", rule.vendor);
     describe_id(doc, "product", rule.product);
     describe_id(doc, "version", rule.version);
-    doc.required("allow", rule.allow);
+    doc.required("allow", rule.allow, Mark::guest);
 }
 
 void describe(Doc& doc, RedirFilter& filter) { doc.list("usbdev", filter.rules, Mark::guest); }

@@ -14,7 +14,7 @@ void describe(Doc& doc, Shmem& shmem) {
     doc.attribute("role", shmem.role, Mark::guest | Mark::positive);
     doc.group("model", [&] { doc.attribute("type", shmem.model, Mark::guest); });
     doc.child("size", shmem.size, Mark::guest);
-    doc.child("server", shmem.server);
+    doc.child("server", shmem.server, Mark::guest);
     doc.child("msi", shmem.msi, Mark::guest);
     describe_info(doc, shmem.info);
     check_shmem(doc, shmem);

@@ -5,10 +5,10 @@ namespace lodge::xml {
 namespace {
 
 void describe_banks(Doc& doc, Tpm& tpm) {
-    doc.flag("sha1", tpm.sha1);
-    doc.flag("sha256", tpm.sha256);
-    doc.flag("sha384", tpm.sha384);
-    doc.flag("sha512", tpm.sha512);
+    doc.flag("sha1", tpm.sha1, Mark::guest);
+    doc.flag("sha256", tpm.sha256, Mark::guest);
+    doc.flag("sha384", tpm.sha384, Mark::guest);
+    doc.flag("sha512", tpm.sha512, Mark::guest);
 }
 
 void describe_emulator(Doc& doc, Tpm& tpm) {

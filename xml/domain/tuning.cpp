@@ -62,7 +62,7 @@ void describe(Doc& doc, MemoryBacking& b) {
     doc.child("hugepages", b.huge_pages);
     doc.flag("nosharepages", b.no_share_pages);
     doc.flag("locked", b.locked);
-    doc.group("source", [&] { doc.attribute("type", b.source); });
+    doc.group("source", [&] { doc.attribute("type", b.source, Mark::guest); });
     doc.group("access", [&] { doc.attribute("mode", b.access); });
     doc.child("allocation", b.allocation);
     doc.flag("discard", b.discard);

@@ -10,7 +10,7 @@ namespace lodge::drivers::qemu {
 namespace {
 
 // The order decides who comes first in lists and on buses, and it is libvirt's where several things can be refused.
-void complete_parts(xml::Domain& domain, const CompleteContext& ctx) {
+void complete_parts(xml::Domain& domain, const CompleteContext& ctx, bool is_new) {
     complete_os(domain, ctx);
     order_controllers(domain);
     add_scsi_for_hostdevs(domain);
@@ -21,13 +21,13 @@ void complete_parts(xml::Domain& domain, const CompleteContext& ctx) {
     complete_tuning(domain);
     complete_disks(domain);
     assign_drives(domain);
-    check_given_devices(domain);
+    if (is_new) check_given_devices(domain);
     complete_nics(domain);
     complete_graphics(domain, ctx);
     complete_chardevs(domain);
     complete_others(domain);
-    xml::check_domain(domain);
-    complete_memory(domain);
+    if (is_new) xml::check_domain(domain);
+    complete_memory(domain, is_new);
     complete_boot(domain);
     add_console_twin(domain);
     complete_inputs(domain);
@@ -42,14 +42,20 @@ void complete_parts(xml::Domain& domain, const CompleteContext& ctx) {
     assign_usb(domain);
     assign_dimms(domain);
     refresh_console_twin(domain);
-    xml::check_name(domain);
-    validate(domain, ctx);
 }
 
 } // namespace
 
+void complete_unchecked(xml::Domain& domain, const CompleteContext& ctx) {
+    rpc::as_nobody([&] { complete_parts(domain, ctx, false); });
+}
+
 void complete(xml::Domain& domain, const CompleteContext& ctx) {
-    rpc::as_nobody([&] { complete_parts(domain, ctx); });
+    rpc::as_nobody([&] {
+        complete_parts(domain, ctx, true);
+        xml::check_name(domain);
+        validate(domain, ctx);
+    });
 }
 
 } // namespace lodge::drivers::qemu

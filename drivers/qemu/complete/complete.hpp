@@ -11,5 +11,7 @@ namespace lodge::drivers::qemu {
 
 // Throws libvirt's errors when the guest cannot be run.
 void complete(xml::Domain& domain, const CompleteContext& ctx);
+// As above, without asking whether all of it can be run.
+void complete_unchecked(xml::Domain& domain, const CompleteContext& ctx);
 
 } // namespace lodge::drivers::qemu

@@ -23,11 +23,13 @@ bool counts_as_memory(const MemoryDevice& memory) {
 
 } // namespace
 
-void complete_memory(xml::Domain& domain) {
+// Cells say how much memory a new guest gets; of one that is only kept, its total stands.
+void complete_memory(xml::Domain& domain, bool by_cells) {
     std::uint64_t devices = 0;
     for (const auto& memory : domain.devices.memories)
         if (counts_as_memory(memory)) devices += memory.target.size;
-    if (const auto cells = cell_memory(domain)) domain.set_total_memory_kib(cells + devices);
+    if (const auto cells = cell_memory(domain); cells && (by_cells || !domain.total_memory_kib()))
+        domain.set_total_memory_kib(cells + devices);
     const auto total = domain.total_memory_kib();
     if (!domain.current_memory || *domain.current_memory > total || !*domain.current_memory)
         domain.current_memory.emplace().value = total;

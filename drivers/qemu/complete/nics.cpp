@@ -1,4 +1,5 @@
 #include "drivers/qemu/complete/steps.hpp"
+#include "xml/domain/nic_models.hpp"
 #include <algorithm>
 
 namespace lodge::drivers::qemu {
@@ -8,18 +9,13 @@ using xml::NicType;
 
 namespace {
 
-// The cards that libvirt knows, however their names are spelled.
-constexpr std::string_view known_models[] = {
-    "netfront", "rtl8139",    "virtio", "e1000", "e1000e", "virtio-transitional", "virtio-non-transitional",
-    "usb-net",  "spapr-vlan", "vmxnet3"};
-
 bool same_word(std::string_view a, std::string_view b) {
     return std::ranges::equal(a, b, [](char x, char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 void complete_model(Nic& nic) {
     if (nic.model.empty() && nic.type != NicType::hostdev) nic.model = nic.type == NicType::vdpa ? "virtio" : "rtl8139";
-    for (const auto model : known_models)
+    for (const auto model : xml::known_nic_models()) // however its name is spelled
         if (same_word(nic.model, model)) nic.model = model;
 }
 

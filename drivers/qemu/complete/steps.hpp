@@ -11,7 +11,7 @@ const EmulatorProfile& emulator_of(const xml::Domain& domain, const CompleteCont
 void complete_os(xml::Domain& domain, const CompleteContext& ctx);       // os.cpp: architecture, machine, emulator, boot
 void complete_boot(xml::Domain& domain);                                 // os.cpp: from the first disk, if nothing is said
 void complete_cpu(xml::Domain& domain, const CompleteContext& ctx);      // cpu.cpp
-void complete_memory(xml::Domain& domain);                               // memory.cpp
+void complete_memory(xml::Domain& domain, bool by_cells);                // memory.cpp
 void complete_features(xml::Domain& domain);                             // features.cpp
 void complete_tuning(xml::Domain& domain);                               // tuning.cpp
 void complete_security(xml::Domain& domain, const CompleteContext& ctx); // others.cpp

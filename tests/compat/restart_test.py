@@ -174,7 +174,7 @@ class Restart(world.Case):
         path = "/etc/libvirt/qemu/broken.xml"
         world.daemon.stop()
         with open(path, "w") as f:
-            f.write("<domain type='qemu'>\n<name>broken</name>\n<memory>many</memory>\n</domain>\n")
+            f.write("<domain type='qemu'>\n<name>broken</name>\n<memory>many</memory>\n<os><type>hvm</type></os>\n</domain>\n")
         self.addCleanup(os.unlink, path)
         world.daemon.start()
         self.assertEqual(virsh("domstate", "broken", check=False).rc, 1)

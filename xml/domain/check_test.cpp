@@ -1,4 +1,5 @@
 #include "tests/catch.hpp"
+#include "xml/domain/check.hpp"
 #include "xml/domain/domain.hpp"
 #include "xml/number_set.hpp"
 
@@ -18,8 +19,8 @@ TEST_CASE("memory devices may be larger than what the cells have") {
                            "</target></memory></devices></domain>",
                            more);
     };
-    CHECK_THROWS_AS(parse_domain(domain(""), {}), rpc::Error);
-    CHECK_NOTHROW(parse_domain(domain("<cpu><numa><cell id='0' cpus='0' memory='65536'/></numa></cpu>"), {}));
+    CHECK_THROWS_AS(check_domain(parse_domain(domain(""), {})), rpc::Error);
+    CHECK_NOTHROW(check_domain(parse_domain(domain("<cpu><numa><cell id='0' cpus='0' memory='65536'/></numa></cpu>"), {})));
 }
 
 } // namespace lodge::xml

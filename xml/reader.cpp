@@ -101,7 +101,7 @@ class Reader : public Doc {
         }
         if (child && has(marks, Mark::joined)) join(child);
         if (child) return node_ = child, true;
-        if (has(marks, Mark::required)) refuse_missing_element(element);
+        if (must_be_there(marks)) refuse_missing_element(element);
         return false;
     }
     void leave() override { node_ = node_.parent(); }
@@ -216,6 +216,9 @@ class Reader : public Doc {
                (has(marks, Mark::recorded) && !options_.recorded);
     }
 
+    // What was taken once is written without parts that say nothing, and must be read again all the same.
+    bool must_be_there(Mark marks) const { return has(marks, Mark::required) && !options_.checked; }
+
     void read_attribute(const char* name, Scalar value, Mark marks) {
         const auto attribute = node_.attribute(name);
         if (attribute) {
@@ -223,14 +226,14 @@ class Reader : public Doc {
             if (has(marks, Mark::positive) && is_zero(value))
                 rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute '{}' in element '{}': Zero is not permitted",
                           name, node_.name());
-        } else if (has(marks, Mark::required)) {
+        } else if (must_be_there(marks)) {
             refuse_in_own_words(RefusalKind::missing, std::string("/@") + name, "");
             rpc::fail(From::xml, Code::xml_error, "Missing required attribute '{}' in element '{}'", name, node_.name());
         }
     }
 
     void read_list(const char* element, List list, Mark marks) {
-        if (has(marks, Mark::required) && !first_named(node_, element)) refuse_missing_element(element);
+        if (must_be_there(marks) && !first_named(node_, element)) refuse_missing_element(element);
         for (auto child = first_named(node_, element); child; child = next_named(child, element)) {
             void* item = list.ops->append(list.list);
             node_ = child;
@@ -287,7 +290,7 @@ class Reader : public Doc {
             rpc::fail(From::xml, Code::xml_error, "Invalid value for element '{}': '{}'.{}{}", node_.name(), text,
                       expected.empty() ? "" : " ", expected);
         }
-        if (!has(marks, Mark::required)) return;
+        if (!must_be_there(marks)) return;
         refuse_in_own_words(RefusalKind::missing, "", "");
         rpc::fail(From::xml, Code::xml_error, "Missing content of element '{}'", node_.name());
     }

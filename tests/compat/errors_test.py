@@ -110,6 +110,15 @@ class Documents(world.Case):
             self.conn.defineXML(world.bare_xml("consoles", devices=consoles))
         self.assertNotIn("consoles", [d.name() for d in self.conn.listAllDomains()])
 
+    def test_an_empty_part_is_no_trap(self):
+        """An empty <source/> says nothing and is not written, yet what was defined stays to be read, changed and undefined."""
+        below = "<backingStore type='file'><format type='raw'/><source/><backingStore/></backingStore>"
+        disk = f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='/a'/>{below}<target dev='vda' bus='virtio'/></disk>"
+        dom = self.conn.defineXML(world.bare_xml("hollow", devices=disk))
+        self.assertIn("<backingStore type='file'>", dom.XMLDesc())
+        dom.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, "hollow", None, None, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+        dom.undefine()
+
     def test_elements_given_twice_are_read_as_one(self):
         two = world.bare_xml("halves", devices="<rng model='virtio'><backend model='random'/></rng>").replace(
             "</domain>", "<devices><tpm model='tpm-tis'><backend type='passthrough'/></tpm></devices></domain>")

@@ -36,7 +36,7 @@ template<> struct Traits<PermissionBits> {
 template<> struct Traits<OwnerId> {
     static bool present(OwnerId owner) { return owner.given(); }
     static bool parse(OwnerId& owner, std::string_view text);
-    static void format(OwnerId owner, std::string& out) { out += std::to_string(static_cast<std::int32_t>(owner.id)); }
+    static void format(OwnerId owner, std::string& out) { out += std::to_string(owner.id); }
     static void random(OwnerId& owner, Random& random) { owner.id = random() % 70000; }
 };
 

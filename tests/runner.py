@@ -113,7 +113,8 @@ def fuzz_jobs(preset, seconds):
         name = os.path.basename(path)[len("fuzz_") :]
         found = f"{ROOT}/build/{preset}/fuzz-corpus/{name}"
         os.makedirs(found, exist_ok=True)
-        command = [path, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
+        # The same inputs each time: what a longer search finds becomes a seed, and a check that passed passes again.
+        command = [path, "-seed=1", f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
         command += [f"-artifact_prefix={ROOT}/build/{preset}/logs/fuzz-{name}-", found, f"{ROOT}/tests/fuzz/seeds/{name}"]
         corpus = os.environ.get("LODGE_CORPUS")
         folders = [f"{corpus}/{folder}" for folder in CORPUS_SEEDS.get(name, [])] if corpus else []

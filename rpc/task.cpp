@@ -1,5 +1,7 @@
 #include "rpc/task.hpp"
 #include "rpc/finish_blocking.hpp"
+#include "rpc/log.hpp"
+#include "rpc/start_blocking.hpp"
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -9,7 +11,6 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <list>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace asio = boost::asio;
@@ -22,7 +23,7 @@ void spawn(Executor executor, std::string what, Task<> task) {
         try {
             std::rethrow_exception(failure);
         } catch (const std::exception& error) {
-            spdlog::error("{}: {}", what, error.what());
+            log::error("{}: {}", what, error.what());
         }
     });
 }
@@ -41,27 +42,59 @@ void finish_blocking() {
     while (const int left = under_way.load()) under_way.wait(left);
 }
 
+// Runs `work` on the pool, then `done` on the event loop with how it ended.
+template<class Work, class Done> static void run_on_pool(const Executor& executor, Work work, Done done) {
+    under_way.fetch_add(1);
+    asio::post(pool(),
+               [work = std::move(work), done = std::move(done), executor, guard = asio::make_work_guard(executor)]() mutable {
+                   std::exception_ptr failure;
+                   try {
+                       work();
+                   } catch (...) {
+                       failure = std::current_exception();
+                   }
+                   // The guard goes along: from here on the loop may end, and this thread must not touch it.
+                   asio::post(executor, [done = std::move(done), failure, guard = std::move(guard)]() mutable { done(failure); });
+                   under_way.fetch_sub(1);
+                   under_way.notify_all();
+               });
+}
+
 Task<> blocking(std::function<void()> work) {
     auto executor = co_await asio::this_coro::executor;
-    std::exception_ptr failure;
-    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(std::exception_ptr)>(
         [&](auto handler) {
             auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-            under_way.fetch_add(1);
-            asio::post(pool(), [&work, &failure, shared, executor, guard = asio::make_work_guard(executor)]() mutable {
-                try {
-                    work();
-                } catch (...) {
-                    failure = std::current_exception();
-                }
-                // The guard goes along: from here on the loop may end, and this thread must not touch it.
-                asio::post(executor, [done = std::move(shared), guard = std::move(guard)]() mutable { std::move (*done)(); });
-                under_way.fetch_sub(1);
-                under_way.notify_all();
-            });
+            run_on_pool(executor, std::ref(work), [shared](std::exception_ptr failure) { std::move (*shared)(failure); });
         },
         asio::use_awaitable);
-    if (failure) std::rethrow_exception(failure);
+}
+
+struct StartedWork::State {
+    bool ended = false;
+    std::exception_ptr failure;
+    std::function<void()> resume; // who waits
+};
+
+StartedWork::StartedWork(Executor executor, std::function<void()> work)
+    : state_(std::make_shared<State>()) {
+    run_on_pool(executor, std::move(work), [state = state_](std::exception_ptr failure) {
+        state->failure = failure;
+        state->ended = true;
+        if (state->resume) state->resume();
+    });
+}
+
+Task<> StartedWork::end() {
+    const auto state = state_;
+    if (!state->ended)
+        co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+            [&](auto handler) {
+                auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+                state->resume = [shared] { std::move (*shared)(); };
+            },
+            asio::use_awaitable);
+    if (state->failure) std::rethrow_exception(state->failure);
 }
 
 Task<> sleep_for(std::chrono::nanoseconds time) {

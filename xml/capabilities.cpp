@@ -56,6 +56,7 @@ static void describe(Doc& doc, HostCell& cell) {
     });
     doc.list("pages", cell.pages);
     doc.group("distances", [&] { doc.list("sibling", cell.distances); });
+    doc.list("cache", cell.caches);
     doc.group("cpus", [&] {
         auto count = cell.cpus.size();
         doc.attribute("num", count);
@@ -68,6 +69,34 @@ static void describe(Doc& doc, HostTopology& topology) {
         doc.attribute("num", count);
         doc.list("cell", topology.cells);
     });
+    doc.group("interconnects", [&] {
+        doc.list("latency", topology.latencies);
+        doc.list("bandwidth", topology.bandwidths);
+    });
+}
+
+static void describe(Doc& doc, ResourceMonitor& monitor) {
+    doc.attribute("level", monitor.level);
+    doc.attribute("reuseThreshold", monitor.reuse_threshold);
+    doc.attribute("maxMonitors", monitor.max_monitors);
+    doc.list("feature", monitor.features);
+}
+static void describe(Doc& doc, CacheControl& control) {
+    doc.attribute("granularity", control.granularity);
+    doc.attribute("min", control.min);
+    doc.attribute("unit", control.unit);
+    doc.attribute("type", control.type);
+    doc.attribute("maxAllocs", control.max_allocations);
+}
+static void describe(Doc& doc, BandwidthControl& control) {
+    doc.attribute("granularity", control.granularity);
+    doc.attribute("min", control.min);
+    doc.attribute("maxAllocs", control.max_allocations);
+}
+static void describe(Doc& doc, BandwidthNode& node) {
+    doc.attribute("id", node.id);
+    doc.attribute("cpus", node.cpus);
+    doc.child("control", node.control);
 }
 
 static void describe(Doc& doc, HostCacheBank& bank) {
@@ -77,6 +106,7 @@ static void describe(Doc& doc, HostCacheBank& bank) {
     doc.attribute("size", bank.size);
     doc.attribute("unit", bank.unit);
     doc.attribute("cpus", bank.cpus);
+    doc.list("control", bank.controls);
 }
 
 static void describe(Doc& doc, BaseLabel& label) {
@@ -99,7 +129,14 @@ static void describe(Doc& doc, HostCapabilities& host) {
         doc.group("uri_transports", [&] { doc.list("uri_transport", host.uri_transports); });
     });
     doc.child("topology", host.topology);
-    doc.group("cache", [&] { doc.list("bank", host.cache_banks); });
+    doc.group("cache", [&] {
+        doc.list("bank", host.cache_banks);
+        doc.child("monitor", host.cache_monitor);
+    });
+    doc.group("memory_bandwidth", [&] {
+        doc.list("node", host.bandwidth_nodes);
+        doc.child("monitor", host.bandwidth_monitor);
+    });
     doc.list("secmodel", host.security_models);
 }
 

@@ -1,6 +1,7 @@
 // What the host is and which guests it can run: the document of virConnectGetCapabilities.
 #pragma once
 #include "xml/describe.hpp"
+#include "xml/domain/cpu.hpp"
 
 namespace lodge::xml {
 
@@ -52,10 +53,23 @@ struct HostCell { // a NUMA node
     std::uint64_t memory_kib = 0;
     std::vector<CapabilityPages> pages;
     std::vector<HostCellDistance> distances;
+    std::vector<CellCache> caches; // beside its memory
     std::vector<HostCellCpu> cpus;
 };
 struct HostTopology {
     std::vector<HostCell> cells;
+    std::vector<Interconnect> latencies, bandwidths;
+};
+struct ResourceMonitor { // what of a shared resource the processors can count for groups of tasks
+    std::optional<unsigned> level, reuse_threshold;
+    unsigned max_monitors = 0;
+    std::vector<HostCpuFeature> features;
+};
+struct CacheControl { // a cache that can be divided
+    std::uint64_t granularity = 0;
+    std::optional<std::uint64_t> min;
+    std::string unit, type; // both, code, data
+    unsigned max_allocations = 0;
 };
 struct HostCacheBank {
     unsigned id = 0, level = 0;
@@ -63,6 +77,16 @@ struct HostCacheBank {
     std::uint64_t size = 0;
     std::string unit;
     std::string cpus;
+    std::vector<CacheControl> controls;
+};
+struct BandwidthControl { // percent
+    unsigned granularity = 0, min = 0;
+    unsigned max_allocations = 0;
+};
+struct BandwidthNode {
+    unsigned id = 0;
+    std::string cpus;
+    BandwidthControl control;
 };
 struct BaseLabel {
     std::string type, label;
@@ -80,6 +104,9 @@ struct HostCapabilities {
     std::vector<std::string> uri_transports;
     std::optional<HostTopology> topology;
     std::vector<HostCacheBank> cache_banks;
+    std::optional<ResourceMonitor> cache_monitor;
+    std::vector<BandwidthNode> bandwidth_nodes;
+    std::optional<ResourceMonitor> bandwidth_monitor;
     std::vector<SecurityModel> security_models;
 };
 

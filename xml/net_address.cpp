@@ -34,8 +34,10 @@ IpAddress::IpAddress(std::string_view text)
     : text_(text) {
     std::array<std::uint8_t, 16> bytes{};
     int family = 0;
-    if (inet_pton(AF_INET, text_.c_str(), bytes.data()) == 1)
-        family = 4;
+    in_addr v4{}; // "10.1" and "010.0x1" are addresses too, as for getaddrinfo()
+    const bool has_blank = text_.find_first_of(" \t\n\v\f\r") != std::string::npos;
+    if (!has_blank && inet_aton(text_.c_str(), &v4))
+        family = 4, std::memcpy(bytes.data(), &v4, sizeof v4);
     else if (inet_pton(AF_INET6, text_.c_str(), bytes.data()) == 1)
         family = 6;
     if (family) *this = of(family, bytes);

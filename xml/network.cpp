@@ -55,7 +55,6 @@ static void describe(Doc& doc, ForwardPf& pf) {
     doc.attribute("dev", pf.dev);
     doc.attribute("connections", pf.connections, Mark::live);
 }
-static void describe(Doc& doc, ForwardDriverName& driver) { doc.attribute("name", driver.name); }
 static void describe(Doc& doc, Forward& forward) {
     doc.attribute("dev", forward.dev);
     doc.attribute("mode", forward.mode);

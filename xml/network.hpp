@@ -85,9 +85,6 @@ struct ForwardPf {
     std::string dev;
     std::optional<unsigned> connections; // live
 };
-struct ForwardDriverName {
-    std::string name; // kvm or vfio
-};
 struct Forward {
     std::string dev; // what old programs read: the first interface
     ForwardMode mode = ForwardMode::nat;

@@ -365,10 +365,10 @@ static void check_mode(Network& network, const Bridge& given) {
 void check_port_group(PortGroup& group) {
     if (group.name.empty()) refuse("Missing required name attribute in portgroup");
     if (group.vlan) complete_vlan(*group.vlan);
-    if (group.virtual_port) check_virtual_port(*group.virtual_port, false);
+    if (group.virtual_port) check_virtual_port(*group.virtual_port, PortNeeds::nothing);
     if (group.bandwidth) refuse_class_id(*group.bandwidth), check_bandwidth(*group.bandwidth);
     if (group.bandwidth && group.bandwidth->inbound && group.bandwidth->inbound->floor)
-        rpc::fail(Code::config_unsupported, "floor attribute is not supported for this config");
+        rpc::fail(rpc::from_nobody, Code::config_unsupported, "floor attribute is not supported for this config");
 }
 
 static void check_name(const std::string& name) {
@@ -411,12 +411,12 @@ void normalize_network(Network& network) {
     if (network.dns) check_dns(network);
     if (network.bandwidth) refuse_class_id(*network.bandwidth), check_bandwidth(*network.bandwidth);
     if (network.bandwidth && network.bandwidth->inbound && network.bandwidth->inbound->floor)
-        rpc::fail(Code::config_unsupported, "floor attribute is not supported for this config");
+        rpc::fail(rpc::from_nobody, Code::config_unsupported, "floor attribute is not supported for this config");
     if (network.bandwidth && !network.bandwidth->inbound && !network.bandwidth->outbound) network.bandwidth.reset();
     if (network.vlan) complete_vlan(*network.vlan);
     if (network.port && !network.port->isolated) network.port.reset();
     drop_empty_parameters(network.virtual_port);
-    if (network.virtual_port) check_virtual_port(*network.virtual_port, true);
+    if (network.virtual_port) check_virtual_port(*network.virtual_port, PortNeeds::type);
     for (auto& group : network.port_groups) {
         drop_empty_parameters(group.virtual_port);
         check_port_group(group);

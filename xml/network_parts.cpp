@@ -1,6 +1,7 @@
 #include "xml/network_parts.hpp"
 #include <algorithm>
 
+// What is refused here says no domain of its own, whatever document it stands in.
 namespace lodge::xml {
 
 std::span<const std::string_view> enum_words(NativeVlan) {
@@ -16,6 +17,8 @@ void describe(Doc& doc, Vlan& vlan) {
     doc.attribute("trunk", vlan.trunk);
     doc.list("tag", vlan.tags);
 }
+
+void describe(Doc& doc, ForwardDriverName& driver) { doc.attribute("name", driver.name); }
 
 void complete_vlan(Vlan& vlan) {
     if (vlan.tags.empty())
@@ -48,17 +51,17 @@ void describe(Doc& doc, Bandwidth& bandwidth) {
 void check_bandwidth(const Bandwidth& bandwidth) {
     for (const auto* rate : {&bandwidth.inbound, &bandwidth.outbound}) {
         if (!*rate || (*rate)->average) continue;
-        if (!(*rate)->floor) rpc::fail(Code::xml_detail, "Missing mandatory average or floor attributes");
+        if (!(*rate)->floor) rpc::fail(rpc::from_nobody, Code::xml_detail, "Missing mandatory average or floor attributes");
         if ((*rate)->peak || (*rate)->burst)
-            rpc::fail(Code::config_unsupported, "'peak' and 'burst' require 'average' attribute");
+            rpc::fail(rpc::from_nobody, Code::config_unsupported, "'peak' and 'burst' require 'average' attribute");
     }
-    if (bandwidth.outbound && bandwidth.outbound->floor)
-        rpc::fail(Code::config_unsupported, "'floor' attribute allowed only in <inbound> element");
+    if (bandwidth.outbound && bandwidth.outbound->floor && bandwidth.outbound->floor->value)
+        rpc::fail(rpc::from_nobody, Code::config_unsupported, "'floor' attribute allowed only in <inbound> element");
 }
 
 void refuse_class_id(const Bandwidth& bandwidth) {
     if (!bandwidth.class_id.empty())
-        rpc::fail(Code::xml_detail, "classID attribute not supported on <bandwidth> in this usage context");
+        rpc::fail(rpc::from_nobody, Code::xml_detail, "classID attribute not supported on <bandwidth> in this usage context");
 }
 
 void describe(Doc& doc, VirtualPortParameters& parameters) {
@@ -74,21 +77,34 @@ void describe(Doc& doc, VirtualPort& port) {
     doc.child("parameters", port.parameters);
 }
 
-void check_virtual_port(const VirtualPort& port, bool type_required) {
+// Ids of instances and of interfaces of Open vSwitch are made up.
+static const char* missing_parameter(const std::string& type, const VirtualPortParameters& given) {
+    if (type == "802.1Qbg" && !given.manager_id) return "managerid";
+    if (type == "802.1Qbg" && !given.type_id) return "typeid";
+    if (type == "802.1Qbg" && !given.type_id_version) return "typeidversion";
+    if (type == "802.1Qbh" && given.profile_id.empty()) return "profileid";
+    if (type == "midonet" && !given.interface_id) return "interfaceid";
+    return nullptr;
+}
+
+void check_virtual_port(const VirtualPort& port, PortNeeds needs) {
     static constexpr std::string_view types[] = {"802.1Qbg", "802.1Qbh", "openvswitch", "midonet"};
-    if (port.type.empty() && type_required) rpc::fail(Code::xml_error, "missing required virtualport type");
+    if (port.type.empty() && needs != PortNeeds::nothing)
+        rpc::fail(rpc::from_nobody, Code::xml_error, "missing required virtualport type");
     if (!port.type.empty() && std::ranges::find(types, port.type) == std::end(types))
-        rpc::fail(Code::config_unsupported, "unknown virtualport type {}", port.type);
-    if (!port.parameters) return;
-    const auto& given = *port.parameters;
-    if (given.manager_id > 0xffU) rpc::fail(Code::xml_error, "value of managerid out of range");
-    if (given.type_id > 0xffffffU) rpc::fail(Code::xml_error, "value of typeid out of range");
-    if (given.type_id_version > 0xffU) rpc::fail(Code::xml_error, "value of typeidversion out of range");
+        rpc::fail(rpc::from_nobody, Code::config_unsupported, "unknown virtualport type {}", port.type);
+    const auto given = port.parameters.value_or(VirtualPortParameters{});
+    if (given.manager_id > 0xffU) rpc::fail(rpc::from_nobody, Code::xml_error, "value of managerid out of range");
+    if (given.type_id > 0xffffffU) rpc::fail(rpc::from_nobody, Code::xml_error, "value of typeid out of range");
+    if (given.type_id_version > 0xffU) rpc::fail(rpc::from_nobody, Code::xml_error, "value of typeidversion out of range");
     if (port.type.empty()) return; // merged with the network's later
 
+    if (const char* name = needs == PortNeeds::everything ? missing_parameter(port.type, given) : nullptr)
+        rpc::fail(From::net, Code::xml_error, "missing {} in <virtualport type='{}'>", name, port.type);
+    if (port.type == "midonet") return; // ignores what it does not know
     const bool qbg = port.type == "802.1Qbg", qbh = port.type == "802.1Qbh";
     const auto refuse_extra = [&](bool present, const char* name) {
-        if (present) rpc::fail(Code::xml_error, "extra {} unsupported in <virtualport type='{}'>", name, port.type);
+        if (present) rpc::fail(From::net, Code::xml_error, "extra {} unsupported in <virtualport type='{}'>", name, port.type);
     };
     refuse_extra(given.manager_id && !qbg, "managerid");
     refuse_extra(given.type_id && !qbg, "typeid");

@@ -43,6 +43,11 @@ void describe(Doc& doc, Bandwidth& bandwidth);
 void check_bandwidth(const Bandwidth& bandwidth);
 void refuse_class_id(const Bandwidth& bandwidth);
 
+struct ForwardDriverName { // what drives a device that a pool of them lends to guests
+    std::string name;      // kvm or vfio
+};
+void describe(Doc& doc, ForwardDriverName& driver);
+
 struct VirtualPortParameters {
     std::optional<unsigned> manager_id, type_id, type_id_version;
     std::optional<rpc::Uuid> instance_id, interface_id;
@@ -54,7 +59,9 @@ struct VirtualPort { // <virtualport type='openvswitch'><parameters interfaceid=
 };
 void describe(Doc& doc, VirtualPortParameters& parameters);
 void describe(Doc& doc, VirtualPort& port);
-// A network's own port needs its type; a port group or a NIC may leave it to the network.
-void check_virtual_port(const VirtualPort& port, bool type_required);
+// A network's own port needs its type, a NIC that asks no network all that the type needs besides; what remains can be made up or
+// is merged with the network's later.
+enum class PortNeeds { nothing, type, everything };
+void check_virtual_port(const VirtualPort& port, PortNeeds needs);
 
 } // namespace lodge::xml

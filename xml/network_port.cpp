@@ -20,7 +20,6 @@ static void describe(Doc& doc, PortPciAddress& address) {
     doc.attribute("slot", address.slot);
     doc.attribute("function", address.function);
 }
-static void describe(Doc& doc, ForwardDriverName& driver) { doc.attribute("name", driver.name); }
 static void describe(Doc& doc, PortPlug& plug) {
     doc.attribute("type", plug.type);
     if (doc.when(plug.type == PlugType::network || plug.type == PlugType::bridge)) {
@@ -78,7 +77,7 @@ NetworkPort parse_network_port(const std::string& text, const ReadOptions& optio
     const auto mac = MacAddress::parse(port.mac.address);
     if (!mac) rpc::fail(From::network, Code::internal_error, "Unable to parse MAC '{}'", port.mac.address);
     port.mac.address = mac->text();
-    if (port.virtual_port) check_virtual_port(*port.virtual_port, false);
+    if (port.virtual_port) check_virtual_port(*port.virtual_port, PortNeeds::nothing);
     if (port.bandwidth) check_bandwidth(*port.bandwidth);
     if (port.vlan) complete_vlan(*port.vlan);
     if (port.plug) check_plug(*port.plug);

@@ -167,7 +167,7 @@ struct NodeDevice {
     std::string name;
     std::string path; // below /sys; empty: defined, but not there
     std::vector<NodePath> nodes;
-    std::string parent;
+    std::string parent, parent_wwnn, parent_wwpn, parent_fabric;
     std::optional<NodeDriver> driver;
     std::vector<NodeCapability> capabilities;
 

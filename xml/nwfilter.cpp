@@ -38,7 +38,7 @@ void describe(Doc& doc, FilterRule& rule) {
     doc.required("direction", rule.direction);
     doc.attribute("priority", rule.priority);
     doc.attribute("statematch", rule.stateless);
-    doc.choices(rule.matches);
+    doc.choices(rule.matches, Mark::one_kind);
 }
 
 void describe(Doc& doc, FilterEntry& entry) {

@@ -174,7 +174,7 @@ struct Item {
 std::vector<Item> merge(const std::vector<FilterMatch>& matches, FilterProtocol protocol) {
     std::vector<Item> items(filter_attributes(protocol).size());
     for (const auto& match : matches)
-        for (std::size_t i = 0; match.kind == protocol && i < match.values.size(); ++i)
+        for (std::size_t i = 0; i < match.values.size(); ++i)
             if (!match.values[i].text.empty()) items[i] = {match.values[i], match.negated()};
     return items;
 }

@@ -18,7 +18,8 @@ static void check_auth(const PoolAuth& auth) {
     if (!auth.secret) refuse("Missing <secret> element in auth");
     const bool by_uuid = !auth.secret->uuid.is_nil();
     if (!by_uuid && auth.secret->usage.empty()) rpc::fail(Code::xml_error, "missing secret uuid or usage attribute");
-    if (by_uuid && !auth.secret->usage.empty()) rpc::fail(Code::xml_error, "either secret uuid or usage expected");
+    if (by_uuid && !auth.secret->usage.empty())
+        rpc::fail(rpc::from_nobody, Code::xml_error, "either secret uuid or usage expected");
     if (!auth.type) unsupported("storage pool missing auth type");
 }
 
@@ -32,12 +33,6 @@ static void settle_adapter_type(PoolAdapter& adapter) {
         refuse("Use of 'wwnn', 'wwpn', and 'parent' attributes requires use of the adapter 'type'");
     if (adapter.parent_address) refuse("Use of 'parentaddr' element requires use of the adapter 'type'");
     if (!adapter.name.empty()) adapter.type = PoolAdapterType::scsi_host;
-}
-
-static void check_wwn(const std::string& wwn) {
-    const auto digits = std::string_view(wwn).substr(wwn.starts_with("0x") ? 2 : 0);
-    if (digits.size() != 16 || !std::ranges::all_of(digits, [](unsigned char c) { return std::isxdigit(c) != 0; }))
-        rpc::fail(Code::internal_error, "Malformed wwn: {}", wwn);
 }
 
 static void check_fc_host(PoolAdapter& adapter) {

@@ -34,10 +34,11 @@ class Filler : public Doc {
         }
     }
 
-    void on_choices(List list, const KindOps& kinds, Mark) override {
+    void on_choices(List list, const KindOps& kinds, Mark marks) override {
+        const auto only = random_() % kinds.names().size();
         for (auto left = depth_ >= max_depth ? 0U : random_() % 4; left > 0; --left) {
             void* item = list.ops->append(list.list);
-            kinds.set(item, random_() % kinds.names().size());
+            kinds.set(item, has(marks, Mark::one_kind) ? only : random_() % kinds.names().size());
             inside(item, list.ops->describe);
         }
     }

@@ -68,6 +68,10 @@ class Reader : public Doc {
         for (auto child = node_.first_child(); child; child = child.next_sibling()) {
             const auto found = std::ranges::find(names, std::string_view(child.name()));
             if (child.type() != pugi::node_element || found == names.end()) continue;
+            if (has(marks, Mark::one_kind) && list.ops->size(list.list)) {
+                const auto first = kinds.get(list.ops->at(list.list, 0));
+                if (first != static_cast<std::size_t>(found - names.begin())) continue;
+            }
             void* item = list.ops->append(list.list);
             kinds.set(item, static_cast<std::size_t>(found - names.begin()));
             node_ = child;
@@ -253,6 +257,7 @@ class Reader : public Doc {
         std::string path = step;
         for (auto node = node_; node && node.type() == pugi::node_element; node = node.parent()) {
             const std::string_view name = node.name();
+            if (const auto type = node.attribute("type")) path.insert(0, fmt::format("[{}]", type.value()));
             path.insert(0, name.substr(name.find(':') + 1)).insert(0, "/");
         }
         const auto* refusal = find_refusal(kind, path);

@@ -15,6 +15,9 @@ constexpr Refusal refusals[] = {
     {missing, "/filter/@name", internal, From::nwfilter, "filter has no name"},
     {invalid, "/filter/uuid", Code::xml_error, From::nwfilter, "malformed uuid element"},
     {invalid, "/filter/@priority", Code::invalid_arg, From::nwfilter, "Could not parse chain priority '{}'"},
+    {invalid, "/network/uuid", internal, From::network, "malformed uuid element"},
+    {invalid, "/network/@ipv6", Code::xml_error, From::network, "Invalid ipv6 setting '{}' in network"},
+    {invalid, "/network/mtu/@size", Code::xml_error, From::network, "Invalid mtu size '{}' in network"},
     {invalid, "/networkport/uuid", internal, From::network, "Unable to parse UUID '{}'"},
     {invalid, "/networkport/owner/uuid", internal, From::network, "Unable to parse UUID '{}'"},
     {invalid, "/filterbinding/owner/uuid", internal, From::nwfilter, "Unable to parse UUID '{}'"},
@@ -253,6 +256,8 @@ constexpr Refusal refusals[] = {
     {invalid, "/rng/backend/@model", unsupported, From::domain, "unknown RNG backend model '{}'"},
     {invalid, "/panic/@model", unsupported, From::domain, "unknown panic model '{}'"},
     {missing, "/shmem/@name", Code::xml_error, From::domain, "shmem element must contain 'name' attribute"},
+    {missing, "/tpm/backend/source", Code::xml_error, From::domain, "missing external TPM backend type"},
+    {missing, "/tpm/backend/source/@type", Code::xml_error, From::domain, "missing external TPM backend type"},
     {missing, "/hostdev/@type", Code::xml_error, From::domain, "missing source address type"},
     {invalid, "/hostdev/@type", unsupported, From::domain, "unknown host device source address type '{}'"},
     {invalid, "/hostdev/@mode", unsupported, From::domain, "unknown hostdev mode '{}'"},
@@ -272,6 +277,10 @@ constexpr Refusal refusals[] = {
      "Invalid value '{}' for element or attribute './target/clusterSize'"},
     {invalid, "/refresh/volume/@allocation", unsupported, From::storage,
      "unknown storage pool volume refresh allocation type {}"},
+    {missing, "/auth/@username", Code::xml_error, From::storage, "missing username for auth"},
+    {invalid, "/virtualport/parameters/@instanceid", Code::xml_error, From::none, "cannot parse instanceid parameter as a uuid"},
+    {invalid, "/virtualport/parameters/@interfaceid", Code::xml_error, From::none,
+     "cannot parse interfaceid parameter as a uuid"},
     {invalid, "/auth/@type", unsupported, From::storage, "unknown auth type '{}'"},
     {invalid, "/volume/@type", unsupported, From::storage, "unknown volume type '{}'"},
     {invalid, "/volume/capacity", Code::xml_error, From::storage, "malformed capacity element"},
@@ -286,13 +295,115 @@ constexpr Refusal refusals[] = {
      "missing creationTime from existing checkpoint"},
     {missing, "/domainbackup/disks/disk/@name", Code::xml_error, From::domain, "missing name from disk backup element"},
     {invalid, "/domainbackup/@mode", unsupported, From::domain, "unknown backup mode '{}'"},
+    // devices of the host
+    {missing, "/device/capability", internal, From::nodedev, "no device capabilities for 'new device'"},
+    {missing, "/capability[system]/hardware", internal, From::nodedev, "no system UUID supplied for 'new device'"},
+    {missing, "/capability[system]/hardware/uuid", internal, From::nodedev, "no system UUID supplied for 'new device'"},
+    {invalid, "/capability[pci]/class", internal, From::nodedev, "invalid PCI class supplied for 'new device'"},
+    {missing, "/capability[pci]/domain", internal, From::nodedev, "no PCI domain ID supplied for 'new device'"},
+    {invalid, "/capability[pci]/domain", internal, From::nodedev, "invalid PCI domain ID supplied for 'new device'"},
+    {missing, "/capability[pci]/bus", internal, From::nodedev, "no PCI bus ID supplied for 'new device'"},
+    {invalid, "/capability[pci]/bus", internal, From::nodedev, "invalid PCI bus ID supplied for 'new device'"},
+    {missing, "/capability[pci]/slot", internal, From::nodedev, "no PCI slot ID supplied for 'new device'"},
+    {invalid, "/capability[pci]/slot", internal, From::nodedev, "invalid PCI slot ID supplied for 'new device'"},
+    {missing, "/capability[pci]/function", internal, From::nodedev, "no PCI function ID supplied for 'new device'"},
+    {invalid, "/capability[pci]/function", internal, From::nodedev, "invalid PCI function ID supplied for 'new device'"},
+    {missing, "/capability[pci]/vendor", internal, From::nodedev, "no PCI vendor ID supplied for 'new device'"},
+    {missing, "/capability[pci]/vendor/@id", internal, From::nodedev, "no PCI vendor ID supplied for 'new device'"},
+    {invalid, "/capability[pci]/vendor/@id", internal, From::nodedev, "invalid PCI vendor ID supplied for 'new device'"},
+    {missing, "/capability[pci]/product", internal, From::nodedev, "no PCI product ID supplied for 'new device'"},
+    {missing, "/capability[pci]/product/@id", internal, From::nodedev, "no PCI product ID supplied for 'new device'"},
+    {invalid, "/capability[pci]/product/@id", internal, From::nodedev, "invalid PCI product ID supplied for 'new device'"},
+    {missing, "/capability[usb_device]/vendor", internal, From::nodedev, "no USB vendor ID supplied for 'new device'"},
+    {missing, "/capability[usb_device]/vendor/@id", internal, From::nodedev, "no USB vendor ID supplied for 'new device'"},
+    {invalid, "/capability[usb_device]/vendor/@id", internal, From::nodedev, "invalid USB vendor ID supplied for 'new device'"},
+    {missing, "/capability[usb_device]/product", internal, From::nodedev, "no USB product ID supplied for 'new device'"},
+    {missing, "/capability[usb_device]/product/@id", internal, From::nodedev, "no USB product ID supplied for 'new device'"},
+    {invalid, "/capability[usb_device]/product/@id", internal, From::nodedev, "invalid USB product ID supplied for 'new device'"},
+    {invalid, "/capability[pci]/numa/@node", internal, From::nodedev, "invalid NUMA node ID supplied for 'new device'"},
+    {missing, "/capability[usb_device]/bus", internal, From::nodedev, "no USB bus number supplied for 'new device'"},
+    {invalid, "/capability[usb_device]/bus", internal, From::nodedev, "invalid USB bus number supplied for 'new device'"},
+    {missing, "/capability[usb_device]/device", internal, From::nodedev, "no USB device number supplied for 'new device'"},
+    {invalid, "/capability[usb_device]/device", internal, From::nodedev, "invalid USB device number supplied for 'new device'"},
+    {missing, "/capability[usb]/number", internal, From::nodedev, "no USB interface number supplied for 'new device'"},
+    {invalid, "/capability[usb]/number", internal, From::nodedev, "invalid USB interface number supplied for 'new device'"},
+    {missing, "/capability[usb]/class", internal, From::nodedev, "no USB interface class supplied for 'new device'"},
+    {invalid, "/capability[usb]/class", internal, From::nodedev, "invalid USB interface class supplied for 'new device'"},
+    {missing, "/capability[usb]/subclass", internal, From::nodedev, "no USB interface subclass supplied for 'new device'"},
+    {invalid, "/capability[usb]/subclass", internal, From::nodedev, "invalid USB interface subclass supplied for 'new device'"},
+    {missing, "/capability[usb]/protocol", internal, From::nodedev, "no USB interface protocol supplied for 'new device'"},
+    {invalid, "/capability[usb]/protocol", internal, From::nodedev, "invalid USB interface protocol supplied for 'new device'"},
+    {missing, "/capability[net]/interface", internal, From::nodedev, "no network interface supplied for 'new device'"},
+    {missing, "/capability[net]/feature/@name", Code::xml_error, From::nodedev, "missing network device feature name"},
+    {missing, "/capability[scsi]/host", internal, From::nodedev, "no SCSI host ID supplied for 'new device'"},
+    {invalid, "/capability[scsi]/host", internal, From::nodedev, "invalid SCSI host ID supplied for 'new device'"},
+    {missing, "/capability[scsi]/bus", internal, From::nodedev, "no SCSI bus ID supplied for 'new device'"},
+    {invalid, "/capability[scsi]/bus", internal, From::nodedev, "invalid SCSI bus ID supplied for 'new device'"},
+    {missing, "/capability[scsi]/target", internal, From::nodedev, "no SCSI target ID supplied for 'new device'"},
+    {invalid, "/capability[scsi]/target", internal, From::nodedev, "invalid SCSI target ID supplied for 'new device'"},
+    {missing, "/capability[scsi]/lun", internal, From::nodedev, "no SCSI LUN ID supplied for 'new device'"},
+    {invalid, "/capability[scsi]/lun", internal, From::nodedev, "invalid SCSI LUN ID supplied for 'new device'"},
+    {missing, "/capability[scsi_target]/target", internal, From::nodedev, "no target name supplied for 'new device'"},
+    {missing, "/capability[storage]/block", internal, From::nodedev, "no block device path supplied for 'new device'"},
+    {invalid, "/capability[storage]/size", internal, From::nodedev, "invalid size supplied for 'new device'"},
+    {invalid, "/capability[removable]/media_size", internal, From::nodedev,
+     "invalid removable media size supplied for 'new device'"},
+    {missing, "/capability[mdev]/type", unsupported, From::nodedev, "missing type id attribute for 'new device'"},
+    {missing, "/capability[mdev]/type/@id", unsupported, From::nodedev, "missing type id attribute for 'new device'"},
+    {invalid, "/capability[mdev]/iommuGroup/@number", internal, From::nodedev,
+     "invalid iommuGroup number attribute for 'new device'"},
+    {missing, "/capability[ccw]/cssid", unsupported, From::nodedev, "missing cssid value for 'new device'"},
+    {invalid, "/capability[ccw]/cssid", unsupported, From::nodedev, "invalid cssid value '{}' for 'new device'"},
+    {missing, "/capability[ccw]/ssid", unsupported, From::nodedev, "missing ssid value for 'new device'"},
+    {invalid, "/capability[ccw]/ssid", unsupported, From::nodedev, "invalid ssid value '{}' for 'new device'"},
+    {missing, "/capability[ccw]/devno", unsupported, From::nodedev, "missing devno value for 'new device'"},
+    {invalid, "/capability[ccw]/devno", unsupported, From::nodedev, "invalid devno value '{}' for 'new device'"},
+    {missing, "/capability[css]/cssid", unsupported, From::nodedev, "missing cssid value for 'new device'"},
+    {invalid, "/capability[css]/cssid", unsupported, From::nodedev, "invalid cssid value '{}' for 'new device'"},
+    {missing, "/capability[css]/ssid", unsupported, From::nodedev, "missing ssid value for 'new device'"},
+    {invalid, "/capability[css]/ssid", unsupported, From::nodedev, "invalid ssid value '{}' for 'new device'"},
+    {missing, "/capability[css]/devno", unsupported, From::nodedev, "missing devno value for 'new device'"},
+    {invalid, "/capability[css]/devno", unsupported, From::nodedev, "invalid devno value '{}' for 'new device'"},
+    {missing, "/channel_dev_addr/cssid", unsupported, From::nodedev, "missing cssid value for 'new device'"},
+    {invalid, "/channel_dev_addr/cssid", unsupported, From::nodedev, "invalid cssid value '{}' for 'new device'"},
+    {missing, "/channel_dev_addr/ssid", unsupported, From::nodedev, "missing ssid value for 'new device'"},
+    {invalid, "/channel_dev_addr/ssid", unsupported, From::nodedev, "invalid ssid value '{}' for 'new device'"},
+    {missing, "/channel_dev_addr/devno", unsupported, From::nodedev, "missing devno value for 'new device'"},
+    {invalid, "/channel_dev_addr/devno", unsupported, From::nodedev, "invalid devno value '{}' for 'new device'"},
+    {missing, "/capability[ap_card]/ap-adapter", unsupported, From::nodedev, "missing ap-adapter value for 'new device'"},
+    {invalid, "/capability[ap_card]/ap-adapter", unsupported, From::nodedev, "invalid ap-adapter value '{}' for 'new device'"},
+    {missing, "/capability[ap_queue]/ap-adapter", unsupported, From::nodedev, "missing ap-adapter value for 'new device'"},
+    {invalid, "/capability[ap_queue]/ap-adapter", unsupported, From::nodedev, "invalid ap-adapter value '{}' for 'new device'"},
+    {missing, "/capability[ap_queue]/ap-domain", unsupported, From::nodedev, "missing ap-domain value for 'new device'"},
+    {invalid, "/capability[ap_queue]/ap-domain", unsupported, From::nodedev, "invalid ap-domain value '{}' for 'new device'"},
+    {missing, "/capability[mdev_types]/type/@id", Code::xml_error, From::nodedev,
+     "missing 'id' attribute for mediated device's <type> element"},
+    {missing, "/capability[mdev_types]/type/deviceAPI", Code::xml_error, From::nodedev,
+     "missing device API for mediated device type"},
+    {missing, "/capability[mdev_types]/type/availableInstances", Code::xml_error, From::nodedev,
+     "missing number of available instances for mediated device type"},
+    {invalid, "/capability[mdev_types]/type/availableInstances", Code::xml_error, From::nodedev,
+     "missing number of available instances for mediated device type"},
 };
 
 } // namespace
 
+// Whether `path` ends as `wanted` says, which need not name the types that stand in it.
+static bool ends_with(std::string_view path, std::string_view wanted) {
+    while (!wanted.empty() && !path.empty()) {
+        if (path.back() == ']' && wanted.back() != ']') {
+            path = path.substr(0, path.rfind('['));
+            continue;
+        }
+        if (path.back() != wanted.back()) return false;
+        path.remove_suffix(1), wanted.remove_suffix(1);
+    }
+    return wanted.empty();
+}
+
 const Refusal* find_refusal(RefusalKind kind, std::string_view path) {
     for (const auto& refusal : refusals)
-        if (refusal.kind == kind && path.ends_with(refusal.path)) return &refusal;
+        if (refusal.kind == kind && ends_with(path, refusal.path)) return &refusal;
     return nullptr;
 }
 

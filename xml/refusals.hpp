@@ -9,13 +9,14 @@ enum class RefusalKind { missing, invalid, repeated };
 
 struct Refusal {
     RefusalKind kind;
-    std::string_view path; // the end of the path: "watchdog/@model", "domain/on_crash"
+    std::string_view
+        path; // the end of the path: "watchdog/@model", "domain/on_crash", "capability[pci]/bus" for its type='pci' alone
     Code code;
     From from;
     std::string_view text; // {} stands for the value
 };
 
-// Null: the general form.
+// `path` names each element's type, if it has one, in brackets. Null: the general form.
 const Refusal* find_refusal(RefusalKind kind, std::string_view path);
 
 } // namespace lodge::xml

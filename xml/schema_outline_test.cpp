@@ -112,6 +112,28 @@ constexpr Exception exceptions[] = {
     {"/domain/features/xen", "Xen only"},
     {"/address/zpci", "s390 only"},
     {"/backingStore/source/@index", "stands on <backingStore>"},
+    {"/domain/datacenterpath", "VMware only"},
+    {"/privateData", "libvirt's own status files only"},
+    {"/capabilities/guest/arch/loader", "Xen only"},
+    {"/capabilities/guest/features/hap", "Xen only"},
+    {"/capabilities/guest/features/ia64_be", "Xen only"},
+    {"/capabilities/host/cpu/features", "Xen only"},
+    // What follows the schemas allow, because they share definitions between places, and libvirt never reads.
+    {"/reservations/source/reconnect", "never read"},
+    {"/domain/devices/console/target/model", "never read"},
+    {"/domain/devices/parallel/@tty", "never read"},
+    {"/domain/devices/parallel/target/", "never read"},
+    {"/domain/devices/serial/@tty", "never read"},
+    {"/domain/devices/smartcard/target", "never read"},
+    {"/domain/devices/hostdev/source/adapter/", "never read: a SCSI device's adapter has a name alone"},
+    {"/domain/launchSecurity/handle", "never read"},
+    {"/network/forward/address/@multifunction", "never read"},
+    {"/networkport/plug/address/@multifunction", "never read"},
+    {"/pool/source/format/", "never read: vendor and product stand in <source>"},
+    {"/filter/rule/tcp-ipv6/@flags", "never read"},
+    {"/interface/bridge/interface/bond", "described: an interface in an interface, which an outline enters once"},
+    {"/domainCapabilities/features/s390-pv", "s390 only"},
+    {"/domainCapabilities/cpu/mode/model/@vendor_id", "never written"},
 };
 
 bool is_exception(const std::string& path) {
@@ -123,8 +145,13 @@ bool is_exception(const std::string& path) {
 template<class T> void check_schema(const std::string& schema, const std::string& root, std::size_t open) {
     std::set<std::string> known;
     for (const auto& path : outline<T>(root.c_str())) {
-        std::string plain = path; // the schema names "commandline" in qemu's namespace
-        for (auto at = plain.find("qemu:"); at != std::string::npos; at = plain.find("qemu:")) plain.erase(at, 5);
+        // The schema names elements of namespaces without their prefix ("commandline" for "qemu:commandline").
+        std::string plain = path;
+        for (auto colon = plain.find(':'); colon != std::string::npos; colon = plain.find(':')) {
+            const auto slash = plain.rfind('/', colon);
+            const auto start = slash == std::string::npos ? 0 : slash + 1;
+            plain.erase(start, colon + 1 - start);
+        }
         known.insert("/" + plain);
     }
     std::string missing;
@@ -147,21 +174,21 @@ TEST_CASE("descriptions know libvirt's schemas") {
         WARN("skipped: libvirt's schemas are not installed");
         return;
     }
-    check_schema<Domain>("domain.rng", "domain", 60);
-    check_schema<Network>("network.rng", "network", 6);
-    check_schema<Interface>("interface.rng", "interface", 7);
-    check_schema<Pool>("storagepool.rng", "pool", 11);
+    check_schema<Domain>("domain.rng", "domain", 0);
+    check_schema<Network>("network.rng", "network", 0);
+    check_schema<Interface>("interface.rng", "interface", 0);
+    check_schema<Pool>("storagepool.rng", "pool", 0);
     check_schema<Volume>("storagevol.rng", "volume", 0);
-    check_schema<Filter>("nwfilter.rng", "filter", 1);
+    check_schema<Filter>("nwfilter.rng", "filter", 0);
     check_schema<FilterBinding>("nwfilterbinding.rng", "filterbinding", 0);
-    check_schema<NetworkPort>("networkport.rng", "networkport", 2);
+    check_schema<NetworkPort>("networkport.rng", "networkport", 0);
     check_schema<Secret>("secret.rng", "secret", 0);
-    check_schema<NodeDevice>("nodedev.rng", "device", 3);
-    check_schema<Snapshot>("domainsnapshot.rng", "domainsnapshot", 1);
+    check_schema<NodeDevice>("nodedev.rng", "device", 0);
+    check_schema<Snapshot>("domainsnapshot.rng", "domainsnapshot", 0);
     check_schema<Checkpoint>("domaincheckpoint.rng", "domaincheckpoint", 0);
     check_schema<Backup>("domainbackup.rng", "domainbackup", 0);
-    check_schema<Capabilities>("capability.rng", "capabilities", 60);
-    check_schema<DomainCapabilities>("domaincaps.rng", "domainCapabilities", 3);
+    check_schema<Capabilities>("capability.rng", "capabilities", 0);
+    check_schema<DomainCapabilities>("domaincaps.rng", "domainCapabilities", 0);
 }
 
 } // namespace lodge::xml

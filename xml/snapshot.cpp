@@ -10,7 +10,7 @@ constexpr From from = From::domain_snapshot;
 
 static void describe(Doc& doc, SnapshotDriver& driver) {
     doc.attribute("type", driver.type);
-    doc.child("metadata_cache", driver.metadata_cache);
+    doc.child("metadata_cache", driver.metadata_cache, Mark::filled);
 }
 
 static void describe(Doc& doc, SnapshotDisk& disk) {

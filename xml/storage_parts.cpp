@@ -1,4 +1,5 @@
 #include "xml/storage_parts.hpp"
+#include <algorithm>
 
 namespace lodge::xml {
 
@@ -17,6 +18,12 @@ bool Traits<OwnerId>::parse(OwnerId& owner, std::string_view text) {
     if (error != std::errc() || end != text.data() + text.size()) return false;
     owner.id = static_cast<std::uint32_t>(wide);
     return wide == -1 || wide == static_cast<std::int64_t>(owner.id);
+}
+
+void check_wwn(const std::string& wwn) {
+    const auto digits = std::string_view(wwn).substr(wwn.starts_with("0x") ? 2 : 0);
+    if (digits.size() != 16 || !std::ranges::all_of(digits, [](unsigned char c) { return std::isxdigit(c) != 0; }))
+        rpc::fail(rpc::from_nobody, Code::internal_error, "Malformed wwn: {}", wwn);
 }
 
 void describe(Doc& doc, Permissions& permissions) {

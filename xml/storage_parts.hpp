@@ -1,4 +1,4 @@
-// What pools and volumes share: who owns a file and may use it, and paths in their normal form.
+// What documents of storage share: who owns a file and may use it, world wide names, and paths in their normal form.
 #pragma once
 #include "xml/describe.hpp"
 
@@ -39,5 +39,8 @@ template<> struct Traits<OwnerId> {
     static void format(OwnerId owner, std::string& out) { out += std::to_string(owner.id); }
     static void random(OwnerId& owner, Random& random) { owner.id = random() % 70000; }
 };
+
+// A world wide name has 16 hexadecimal digits, with or without 0x before them.
+void check_wwn(const std::string& wwn);
 
 } // namespace lodge::xml

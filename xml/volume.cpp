@@ -106,7 +106,8 @@ void check_encryption(Encryption& encryption) {
         if (secret.type != "passphrase")
             rpc::fail(From::storage, Code::config_unsupported, "unknown volume encryption secret type {}", secret.type);
         if (secret.uuid.is_nil() && secret.usage.empty()) rpc::fail(Code::xml_error, "missing secret uuid or usage attribute");
-        if (!secret.uuid.is_nil() && !secret.usage.empty()) rpc::fail(Code::xml_error, "either secret uuid or usage expected");
+        if (!secret.uuid.is_nil() && !secret.usage.empty())
+            rpc::fail(rpc::from_nobody, Code::xml_error, "either secret uuid or usage expected");
     }
     if (encryption.format != EncryptionFormat::luks) { // the cipher is a fact of LUKS
         encryption.cipher.reset();

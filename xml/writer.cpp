@@ -54,7 +54,7 @@ class Writer : public Doc {
     void on_child(const char* element, Slot slot, Mark marks) override {
         if (is_skipped(marks) || !slot.ops->present(slot.slot)) return;
         if (has(marks, Mark::document)) return write_document_element(element, slot.ops->get(slot.slot), slot.ops->describe);
-        write_element(element, slot.ops->get(slot.slot), slot.ops->describe, !slot.ops->always);
+        write_element(element, slot.ops->get(slot.slot), slot.ops->describe, !slot.ops->always && !has(marks, Mark::filled));
     }
 
     void on_list(const char* element, List list, Mark marks) override {

@@ -98,7 +98,7 @@ void describe(Doc& doc, PciAddress& address) {
     doc.attribute("slot", address.slot, Mark::guest);
     doc.attribute("function", address.function, Mark::guest);
     doc.attribute("multifunction", address.multifunction);
-    doc.child("zpci", address.zpci);
+    doc.child("zpci", address.zpci, Mark::filled);
     if (doc.reading()) check_pci(address);
 }
 
@@ -169,6 +169,7 @@ void describe(Doc& doc, SourceLabel& label) {
     doc.attribute("model", label.model);
     doc.attribute("relabel", label.relabel);
     doc.attribute("labelskip", label.labelskip);
+    if (doc.reading() && !label.relabel && !label.labelskip) label.relabel = YesNo{true};
     doc.text_child("label", label.label);
     doc.check("label", [&] {
         if (!label.label.empty() && label.relabel && !*label.relabel)

@@ -161,7 +161,7 @@ void check_bandwidth_of(const Nic& nic) {
 void check_port(const Nic& nic) {
     if (!nic.virtual_port) return;
     if (!takes_virtual_port(nic.type)) unsupported("<virtualport> element unsupported for <interface type='{}'>", word(nic.type));
-    check_virtual_port(*nic.virtual_port, nic.type != NicType::network);
+    check_virtual_port(*nic.virtual_port, nic.type == NicType::network ? PortNeeds::nothing : PortNeeds::everything);
 }
 
 void check_source(const Nic& nic) {

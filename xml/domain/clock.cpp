@@ -22,6 +22,7 @@ static void describe(Doc& doc, Timer& t) {
 void describe(Doc& doc, Clock& c) {
     doc.attribute("offset", c.offset);
     doc.attribute("adjustment", c.adjustment);
+    if (std::int64_t seconds = 0; doc.reading() && parse_signed(c.adjustment, seconds)) c.adjustment = std::to_string(seconds);
     doc.attribute("basis", c.basis);
     doc.attribute("timezone", c.timezone);
     doc.attribute("start", c.start);

@@ -29,7 +29,7 @@ static void describe(Doc& doc, CellSibling& s) {
     doc.required("id", s.id, Mark::guest);
     doc.required("value", s.value, Mark::guest);
 }
-static void describe(Doc& doc, CellCache& c) {
+void describe(Doc& doc, CellCache& c) {
     doc.required("level", c.level, Mark::positive);
     doc.required("associativity", c.associativity);
     doc.required("policy", c.policy);
@@ -64,7 +64,7 @@ static void describe(Doc& doc, NumaCell& c) {
     doc.list("cache", c.caches);
     if (doc.reading()) c.memory_kib = (c.memory_kib * unit_bytes(unit, 1024) + 1023) / 1024;
 }
-static void describe(Doc& doc, Interconnect& i) {
+void describe(Doc& doc, Interconnect& i) {
     doc.required("initiator", i.initiator);
     doc.required("target", i.target);
     doc.attribute("cache", i.cache);

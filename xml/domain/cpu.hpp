@@ -104,6 +104,8 @@ struct Cpu {
 };
 void describe(Doc&, MaxPhysAddr&);
 void describe(Doc&, CpuFeature&);
+void describe(Doc&, CellCache&);
+void describe(Doc&, Interconnect&);
 void describe(Doc&, Cpu&);
 
 } // namespace lodge::xml

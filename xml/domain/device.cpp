@@ -3,6 +3,12 @@
 
 namespace lodge::xml {
 
+Device::Device(const Device&) = default;
+Device::Device(Device&&) noexcept = default;
+Device& Device::operator=(const Device&) = default;
+Device& Device::operator=(Device&&) noexcept = default;
+Device::~Device() = default;
+
 namespace {
 
 // The list of a kind, and its element.
@@ -106,11 +112,11 @@ template<class T> constexpr bool is_optional<std::optional<T>> = true;
 template<class F, std::size_t... I> decltype(auto) with_kind(std::size_t kind, F&& visit, std::index_sequence<I...>) {
     using Result = decltype(visit.template operator()<Disk>());
     Result (*const calls[])(F&) = {
-        [](F& f) -> Result { return f.template operator()<std::variant_alternative_t<I, Device>>(); }...};
+        [](F& f) -> Result { return f.template operator()<std::variant_alternative_t<I, DeviceKinds>>(); }...};
     return calls[kind](visit);
 }
 template<class F> decltype(auto) with_kind(std::size_t kind, F&& visit) {
-    return with_kind(kind, std::forward<F>(visit), std::make_index_sequence<std::variant_size_v<Device>>());
+    return with_kind(kind, std::forward<F>(visit), std::make_index_sequence<device_kinds>());
 }
 
 template<class T> std::size_t size_of(const Devices& devices) {
@@ -140,7 +146,7 @@ Device parse_device(std::string_view text, const ReadOptions& options) {
     const auto try_kind = [&]<class T>() {
         if (!device && root == Kind<T>::element) device = parse<T>(text, Kind<T>::element.data(), named);
     };
-    for (std::size_t kind = 0; kind < std::variant_size_v<Device>; ++kind) with_kind(kind, try_kind);
+    for (std::size_t kind = 0; kind < device_kinds; ++kind) with_kind(kind, try_kind);
     if (device) return std::move(*device);
     if (root.empty()) parse<Disk>(text, "disk", named); // says what is wrong with it
     rpc::fail(From::domain, Code::config_unsupported, "unknown device type '{}'", root);
@@ -211,7 +217,7 @@ std::optional<DeviceAt> find_alias(const Devices& devices, std::string_view alia
             for (std::size_t place = 0; !found && place < size_of<T>(devices); ++place)
                 if (item<T>(devices, place).info.alias == alias) found = DeviceAt{kind, place};
     };
-    for (; !found && kind < std::variant_size_v<Device>; ++kind) with_kind(kind, search);
+    for (; !found && kind < device_kinds; ++kind) with_kind(kind, search);
     return found;
 }
 

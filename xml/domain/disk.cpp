@@ -18,7 +18,7 @@ void describe(Doc& doc, DiskDriver& driver) {
     doc.attribute("queues", driver.queues, Mark::guest);
     doc.attribute("queue_size", driver.queue_size, Mark::guest);
     describe_virtio(doc, driver.virtio);
-    doc.child("metadata_cache", driver.metadata_cache);
+    doc.child("metadata_cache", driver.metadata_cache, Mark::filled);
 }
 
 void describe(Doc& doc, DiskTarget& target) {
@@ -81,7 +81,7 @@ void describe(Doc& doc, BackingStore& store) {
         "format",
         [&] {
             doc.required("type", store.format, Mark::positive);
-            doc.child("metadata_cache", store.metadata_cache);
+            doc.child("metadata_cache", store.metadata_cache, Mark::filled);
         },
         Mark::required);
     describe_source(doc, store.source, "source", Mark::required, false);
@@ -95,7 +95,10 @@ void describe(Doc& doc, DiskMirror& mirror) {
     doc.attribute("job", mirror.job);
     doc.attribute("ready", mirror.ready);
     if (mirror.type) mirror.source.type = *mirror.type;
-    doc.group("format", [&] { doc.attribute("type", mirror.format); });
+    doc.group("format", [&] {
+        doc.attribute("type", mirror.format);
+        doc.child("metadata_cache", mirror.metadata_cache, Mark::filled);
+    });
     if (doc.when(mirror.type.has_value())) describe_source(doc, mirror.source);
     describe_below(doc, mirror.backing);
 }

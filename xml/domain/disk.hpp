@@ -106,6 +106,7 @@ struct DiskMirror { // live only: the running copy job
     std::string file, format_attribute; // libvirt's old spelling of a copy to a file
     std::string job, ready;
     std::optional<StorageFormat> format;
+    std::optional<MetadataCache> metadata_cache;
     StorageSource source;
     Box<BackingStore> backing;
 };

@@ -118,7 +118,7 @@ void describe(Doc& doc, Domain& d) {
     doc.child("maxMemory", d.max_memory, Mark::guest);
     doc.child("memory", d.memory, Mark::guest);
     doc.child("currentMemory", d.current_memory, Mark::guest);
-    doc.child("blkiotune", d.blkiotune, Mark::joined);
+    doc.child("blkiotune", d.blkiotune, Mark::joined | Mark::filled);
     doc.child("memtune", d.memtune, Mark::joined);
     doc.child("memoryBacking", d.memory_backing, Mark::joined);
     doc.child("vcpu", d.vcpu);
@@ -127,7 +127,7 @@ void describe(Doc& doc, Domain& d) {
     doc.group("iothreadids", [&] { doc.list("iothread", d.iothread_ids); }, Mark::joined);
     doc.child("defaultiothread", d.default_iothread);
     doc.child("cputune", d.cputune, Mark::joined);
-    doc.child("numatune", d.numatune, Mark::single);
+    doc.child("numatune", d.numatune, Mark::single | Mark::filled);
     doc.child("resource", d.resource, Mark::single);
     doc.list("sysinfo", d.sysinfo, Mark::guest);
     doc.text_child("bootloader", d.bootloader);

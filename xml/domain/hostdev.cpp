@@ -70,11 +70,12 @@ void describe_hostdev_source(Doc& doc, HostdevSource& source, HostdevType type) 
 }
 
 // libvirt's order of reading.
-static constexpr std::string_view hostdev_order[] = {"@mode",    "@type",   "source/@startupPolicy",
-                                                     "@sgio",    "@rawio",  "@model",
-                                                     "@display", "@ramfb",  "source",
-                                                     "driver",   "boot",    "rom",
-                                                     "acpi",     "address", "teaming"};
+static constexpr std::string_view hostdev_order[] = {"@mode",    "@type",  "source/@startupPolicy",
+                                                     "@sgio",    "@rawio", "@model",
+                                                     "@display", "@ramfb", "source",
+                                                     "ip",       "route",  "driver",
+                                                     "boot",     "rom",    "acpi",
+                                                     "address",  "teaming"};
 
 void describe(Doc& doc, Hostdev& hostdev) {
     doc.read_in_order(hostdev_order);

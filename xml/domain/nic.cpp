@@ -86,6 +86,7 @@ void describe_assigned(Doc& doc, NicSource& source) {
         "source",
         [&] {
             doc.attribute("writeFiltering", hostdev.write_filtering);
+            doc.attribute("missing", hostdev.missing, Mark::live);
             doc.group("address", [&] {
                 doc.required("type", source.hostdev_type);
                 if (doc.when(source.hostdev_type == HostdevType::pci)) describe(doc, hostdev.pci);
@@ -94,6 +95,10 @@ void describe_assigned(Doc& doc, NicSource& source) {
                     doc.attribute("device", hostdev.usb_device, Mark::any_base);
                 }
             });
+            if (doc.when(source.hostdev_type == HostdevType::usb)) {
+                doc.group("vendor", [&] { doc.required("id", hostdev.vendor, Mark::positive); });
+                doc.group("product", [&] { doc.required("id", hostdev.product); });
+            }
         },
         Mark::host);
 }

@@ -30,7 +30,7 @@ static void describe(Doc& doc, OsNvram& n) {
 static void describe(Doc& doc, BootEntry& b) { doc.required("dev", b.dev); }
 static void describe(Doc& doc, BootMenu& m) {
     doc.attribute("enable", m.enable);
-    doc.attribute("timeout", m.timeout);
+    if (doc.when(m.enable.value_or(false))) doc.attribute("timeout", m.timeout);
 }
 static void describe(Doc& doc, Bios& b) {
     doc.attribute("useserial", b.use_serial);

@@ -41,7 +41,8 @@ template<class T> void describe_id(Doc& doc, const char* name, std::optional<T>&
     if (std::string_view(name) == "version" && !parse_scalar(value.emplace(), text, Mark::none))
         doc.refuse(Code::xml_error, "Cannot parse USB device version " + text);
     if (!parse_scalar(value.emplace(), text, Mark::any_base))
-        doc.refuse(Code::internal_error, fmt::format("Cannot parse USB {} '{}'", name, text));
+        rpc::fail(From::xml, Code::xml_error,
+                  "Invalid value for attribute '{}' in element 'usbdev': '{}'. Expected integer value", name, text);
 }
 
 } // namespace

@@ -6,7 +6,8 @@ void describe(Doc& doc, SecLabel& s) {
     doc.attribute("type", s.type);
     doc.attribute("model", s.model);
     doc.attribute("relabel", s.relabel);
-    doc.text_child("label", s.label);
+    if (doc.when(s.type == SecLabelType::static_)) doc.text_child("label", s.label);
+    if (doc.when(s.type != SecLabelType::static_)) doc.text_child("label", s.label, Mark::live); // the host gave it
     doc.text_child("imagelabel", s.image_label, Mark::live);
     doc.text_child("baselabel", s.base_label);
 }

@@ -22,10 +22,11 @@ void describe_emulator(Doc& doc, Tpm& tpm) {
 
 // The socket of a TPM that runs outside; a <source> that names its type itself.
 void describe_external(Doc& doc, Tpm& tpm) {
-    doc.group("source", [&] {
+    const auto describe_source = [&] {
         describe_char_type(doc, tpm.source);
         describe_char_end(doc, tpm.source.edit_first(), tpm.source.type);
-    });
+    };
+    doc.group("source", describe_source, Mark::required);
 }
 
 void describe_backend(Doc& doc, Tpm& tpm) {

@@ -1,4 +1,5 @@
 #include "xml/domain/validate.hpp"
+#include "xml/storage_parts.hpp"
 
 namespace lodge::xml {
 
@@ -156,9 +157,7 @@ void check_name(const Disk& disk) {
     if (!floppy && bus == DiskBus::fdc) malformed("Invalid bus type '{}' for disk", word(bus));
     if (disk.target.removable && bus != DiskBus::usb) broken("removable is only valid for usb disks");
     check_startup_policy(disk);
-    const auto& wwn = disk.wwn;
-    const bool hex = std::ranges::all_of(wwn, [](unsigned char c) { return std::isxdigit(c); });
-    if (!wwn.empty() && (!hex || wwn.size() != 16)) rpc::fail(Code::internal_error, "Malformed wwn: {}", wwn);
+    if (!disk.wwn.empty()) check_wwn(disk.wwn);
     const auto& dev = disk.target.dev;
     const auto starts = [&](auto... prefixes) { return (dev.starts_with(prefixes) || ...); };
     if (!is_removable(disk) && !starts("hd", "sd", "vd", "xvd", "ubd")) malformed("Invalid harddisk device name: {}", dev);

@@ -35,6 +35,7 @@ struct PullOrder : BlockJobOrder {
 struct CommitOrder : BlockJobOrder {
     std::uint32_t top = 0, base = 0;
     bool relative = false, delete_images = false;
+    bool pivots = false; // by itself when it has caught up with the guest, whoever is there by then
 };
 struct CopyOrder : BlockJobOrder {
     xml::BackingStore target;
@@ -76,9 +77,11 @@ class BlockJobs {
     virtual Task<> pivot(std::string disk) = 0;
     // Waits until the job can be concluded. Throws Code::operation_failed when the machine ends before.
     virtual Task<> over(std::string disk) = 0;
-    // What follows from a job's end: the live document, images and nodes that nobody needs any more. Nothing when no job of this
+    // What follows from a job's end: the live document shows it; `keep` writes that, and what else names the disk's images; then
+    // go images and nodes that nobody needs any more. Broken off, it is done again or gone on with. Nothing when no job of this
     // disk has ended.
-    virtual Task<std::optional<BlockJobEnd>> conclude(std::string disk) = 0;
+    using Keep = std::function<Task<>(BlockJobEnd)>;
+    virtual Task<std::optional<BlockJobEnd>> conclude(std::string disk, Keep keep) = 0;
 };
 
 } // namespace lodge::drivers

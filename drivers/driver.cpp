@@ -5,7 +5,11 @@
 
 namespace lodge::drivers {
 
-[[noreturn]] static void absent(const char* what) { rpc::fail(Code::no_support, "{}", what); }
+MachineEvent::MachineEvent(const MachineEvent&) = default;
+MachineEvent::MachineEvent(MachineEvent&&) noexcept = default;
+MachineEvent::~MachineEvent() = default;
+
+[[noreturn]] static void absent(const char* what) { rpc::fail(rpc::From::domain, Code::no_support, "{}", what); }
 
 StateKeeper& Machine::state_keeper() { absent("virDomainSave"); }
 Task<Endpoint> Machine::open_console(std::string, bool) { absent("virDomainOpenConsole"); }

@@ -168,13 +168,20 @@ struct MonitorEvent {
 struct Restarted {};
 } // namespace event
 
-using MachineEvent =
+using MachineEventKinds =
     std::variant<event::Paused, event::Resumed, event::ShuttingDown, event::Rebooted, event::Panicked, event::Ended,
                  event::RtcChange, event::Watchdog, event::IoError, event::Graphics, event::BalloonChange, event::TrayChange,
                  event::Suspended, event::Wakeup, event::DeviceRemoved, event::DeviceRemovalFailed, event::VcpuRemoved,
                  event::BlockThreshold, event::ChannelChanged, event::BlockJobReady, event::BlockJobOver, event::DiskDropped,
                  event::MemoryFailure, event::MemoryDeviceSize, event::MigrationPass, event::ControlLost, event::JobCompleted,
                  event::MonitorEvent, event::Restarted>;
+// Copies stand in the source file, as a Device's do.
+struct MachineEvent : MachineEventKinds {
+    using MachineEventKinds::MachineEventKinds;
+    MachineEvent(const MachineEvent&);
+    MachineEvent(MachineEvent&&) noexcept;
+    ~MachineEvent();
+};
 
 class MachineSink {
   public:
@@ -284,11 +291,19 @@ struct NicBackend {
     std::string tap_name; // vnet0
 };
 
+// Descriptors that a client lends to a domain under a name.
+struct FdGroup {
+    std::vector<Fd> fds;
+    bool writable = false; // its only one may be written to
+};
+using FdGroups = std::map<std::string, std::shared_ptr<const FdGroup>>;
+
 // A device to plug in: the live document, completed with the device (and all that it stands on) in it, and where it stands.
 struct Attachment {
     std::shared_ptr<xml::Domain> plan;
     xml::DeviceAt device;
     NicBackend nic; // of a network card
+    FdGroups fd_groups;
     // Writes Machine::status() before the device is plugged in, so that a daemon killed at any moment knows of it.
     std::function<Task<>()> keep;
 };
@@ -410,7 +425,8 @@ struct LaunchRequest {
     bool boot_reset_nvram = false;
     RestoreSource restore;        // empty: boots
     std::vector<NicBackend> nics; // in the order of the document's
-    MachineSink* sink = nullptr;  // outlives the machine
+    FdGroups fd_groups;
+    MachineSink* sink = nullptr; // outlives the machine
     // Called with Machine::status() before the VMM process is made (no pid yet) and again before the guest may run, so that a
     // daemon killed at any moment finds every process again.
     std::function<Task<>(std::string status)> keep;
@@ -482,6 +498,8 @@ class Driver {
     virtual Task<unsigned> max_vcpus(std::string virt_type) = 0;
     // Fills in defaults, automatic devices and addresses; when checked, refuses what it cannot run. Does not touch the host.
     virtual Task<> complete(xml::Domain& domain, Completion completion = Completion::checked) = 0;
+    // Refuses what is wrong with one new device of the document by itself, before anybody asks whether the rest has room for it.
+    virtual Task<> check_device(xml::Domain domain, xml::DeviceAt device) = 0;
     // Takes out of a document what its completion adds again, so that hosts of other versions may read it.
     virtual void make_migratable(xml::Domain&) const {}
     // What a start would run, as one line for a shell.

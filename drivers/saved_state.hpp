@@ -100,6 +100,12 @@ class StateFiles {
     virtual Task<> snapshot_images(std::vector<std::string> images, std::string name, SnapshotAction action) = 0;
     // A new image on top of `backing`.
     virtual Task<> create_overlay(std::string backing, std::string backing_format, Overlay overlay) = 0;
+    // What an image of a domain that does not run has of its own flows into the one below; `above` stands on that from then on.
+    // The image stays, with all that it has: whoever names it can still be told, or all of this be done again.
+    struct Image {
+        std::string path, format;
+    };
+    virtual Task<> merge_image(Image image, Image below, std::optional<Image> above) = 0;
 };
 
 } // namespace lodge::drivers

@@ -1,5 +1,6 @@
 #include "drivers/host/cgroup.hpp"
 #include "drivers/host/sysfs.hpp"
+#include "rpc/error.hpp"
 #include "rpc/task.hpp"
 #include <cerrno>
 #include <cstdlib>
@@ -44,12 +45,46 @@ static std::string unit_word(const std::string& name) {
     return word;
 }
 
-GuestCgroup GuestCgroup::plan(const CgroupHost& host, int id, const std::string& name) {
+static std::vector<std::string> parts_of(const std::string& partition) {
+    if (!partition.starts_with('/'))
+        rpc::fail(Code::config_unsupported, "Resource partition '{}' must start with '/'", partition);
+    std::vector<std::string> parts;
+    for (const auto& part : fs::path(partition))
+        if (part != "/" && !part.empty()) parts.push_back(part);
+    for (const auto& part : parts)
+        if (part == "..")
+            rpc::fail(Code::config_unsupported, "Resource partition '{}' must not leave its place by '..'", partition);
+    return parts;
+}
+
+// "/machine/web" is machine.slice/machine-web.slice: a slice has the names of all above it in its own.
+static std::string slices(const std::string& partition) {
+    std::string path, name;
+    for (const auto& part : parts_of(partition)) {
+        name += (name.empty() ? "" : "-") + unit_word(part);
+        path += (path.empty() ? "" : "/") + name + ".slice";
+    }
+    return path;
+}
+
+// libvirt's own tree: machine/web.partition. What has a suffix keeps it, and the three folders that every host has need none.
+static std::string partitions(const std::string& partition) {
+    std::string path;
+    for (const auto& part : parts_of(partition)) {
+        const bool known = path.empty() && (part == "machine" || part == "system" || part == "user");
+        path += (path.empty() ? "" : "/") + part + (known || part.contains('.') ? "" : ".partition");
+    }
+    return path;
+}
+
+GuestCgroup GuestCgroup::plan(const CgroupHost& host, int id, const std::string& name, const std::string& partition) {
     std::string plain = name;
     for (char& c : plain)
         if (c == '/') c = '_';
-    const std::string group = host.systemd ? fmt::format("machine.slice/machine-qemu\\x2d{}\\x2d{}.scope", id, unit_word(plain))
-                                           : fmt::format("machine/qemu-{}-{}.libvirt-qemu", id, plain);
+    const std::string& place = partition.empty() ? default_partition : partition;
+    const std::string group = host.systemd
+                                  ? fmt::format("{}/machine-qemu\\x2d{}\\x2d{}.scope", slices(place), id, unit_word(plain))
+                                  : fmt::format("{}/qemu-{}-{}.libvirt-qemu", partitions(place), id, plain);
     GuestCgroup guest;
     if (host.version == CgroupVersion::v2) guest.folders.push_back(fmt::format("{}/{}", host.mount, group));
     if (host.version == CgroupVersion::v1)
@@ -70,17 +105,27 @@ static void inherit_cpuset(const std::string& folder) {
             write_file(folder + file, read_small_file(fs::path(folder).parent_path().string() + file));
 }
 
+// Version 2 hands controllers down by name; absent ones are simply refused.
+static void hand_down_controllers(const fs::path& folder) {
+    for (const char* controller : {"+cpu", "+memory", "+io", "+pids"}) write_file(folder / "cgroup.subtree_control", controller);
+}
+
+// Makes the folder that guests' groups stand in, with what leads to it.
+static bool make_partition(const std::string& folder) {
+    const std::string parent = fs::path(folder).parent_path();
+    if (::access(parent.c_str(), F_OK) < 0 && !make_partition(parent)) return false;
+    if (::mkdir(folder.c_str(), 0755) < 0 && errno != EEXIST) return false;
+    inherit_cpuset(folder);
+    hand_down_controllers(parent);
+    hand_down_controllers(folder);
+    return true;
+}
+
 void GuestCgroup::enter(pid_t pid) {
     std::vector<std::string> entered;
     for (const auto& folder : folders) {
         const std::string parent = fs::path(folder).parent_path();
-        if (::mkdir(parent.c_str(), 0755) < 0 && errno != EEXIST) continue;
-        inherit_cpuset(parent);
-        // Version 2 hands controllers down by name; absent ones are simply refused.
-        for (const char* controller : {"+cpu", "+memory", "+io", "+pids"}) {
-            write_file(fs::path(parent).parent_path() / "cgroup.subtree_control", controller);
-            write_file(fs::path(parent) / "cgroup.subtree_control", controller);
-        }
+        if (!make_partition(parent)) continue;
         if (::mkdir(folder.c_str(), 0755) < 0 && errno != EEXIST) continue;
         inherit_cpuset(folder);
         if (write_file(folder + "/cgroup.procs", std::to_string(pid)))

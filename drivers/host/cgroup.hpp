@@ -9,6 +9,8 @@
 
 namespace lodge::drivers {
 
+inline constexpr const char* default_partition = "/machine";
+
 enum class CgroupVersion { none, v1, v2 };
 
 // Which groups there are and may be written. Cheap; asked once.
@@ -24,8 +26,9 @@ CgroupHost detect_cgroups(const std::string& mount = "/sys/fs/cgroup");
 struct GuestCgroup {
     std::vector<std::string> folders;
 
-    // With systemd below machine.slice, else as libvirt does: machine/qemu-1-name.libvirt-qemu.
-    static GuestCgroup plan(const CgroupHost& host, int id, const std::string& name);
+    // With systemd in machine.slice, else as libvirt does: machine/qemu-1-name.libvirt-qemu. `partition`: the document's
+    // <partition>, "/machine" where it has none. Throws Code::config_unsupported for one that does not begin with a slash.
+    static GuestCgroup plan(const CgroupHost& host, int id, const std::string& name, const std::string& partition);
     // Makes the folders and moves the process in. What fails is left out: a guest without a group still runs.
     void enter(pid_t pid);
     // Removes the folders; the process must have ended (waits up to a second for the kernel to notice).

@@ -1,6 +1,6 @@
 #include "drivers/host/cpu_map.hpp"
+#include "rpc/log.hpp"
 #include <pugixml.hpp>
-#include <spdlog/spdlog.h>
 
 namespace lodge::drivers {
 
@@ -93,7 +93,7 @@ class Loader {
         for (unsigned bit = 0; bit < 32; ++bit) {
             if (!(mask >> bit & 1)) continue;
             auto& its_number = at.numbers[part][bit];
-            if (its_number < 0 && used_ == bits.size()) return spdlog::warn("the CPU map names more bits than are understood");
+            if (its_number < 0 && used_ == bits.size()) return log::warn("the CPU map names more bits than are understood");
             if (its_number < 0) its_number = static_cast<std::int16_t>(used_++);
             bits.set(static_cast<std::size_t>(its_number));
         }

@@ -1,6 +1,7 @@
 #include "drivers/driver.hpp"
 #include "drivers/host/cgroup.hpp"
 #include "drivers/host/node.hpp"
+#include "drivers/host/resctrl.hpp"
 #include "drivers/host/sysfs.hpp"
 #include "tests/catch.hpp"
 #include <filesystem>
@@ -71,6 +72,14 @@ TEST_CASE("the host's topology is read from sysfs") {
     CHECK(info.nodes == 2);
 }
 
+TEST_CASE("a host without resctrl has nothing of it") {
+    const Tree tree;
+    const auto resctrl = read_resctrl(tree.root);
+    CHECK(resctrl.caches.empty());
+    CHECK_FALSE(resctrl.bandwidth);
+    CHECK_FALSE(resctrl.monitor);
+}
+
 TEST_CASE("a lopsided host is told as cores of one socket") {
     Tree tree;
     two_sockets(tree);
@@ -105,11 +114,20 @@ TEST_CASE("lists of CPUs") {
 
 TEST_CASE("a guest's groups are named as libvirt names them") {
     CgroupHost host{CgroupVersion::v1, "/cg", {"cpu", "memory"}, false};
-    CHECK(GuestCgroup::plan(host, 3, "my vm").folders ==
+    CHECK(GuestCgroup::plan(host, 3, "my vm", "").folders ==
           std::vector<std::string>{"/cg/cpu/machine/qemu-3-my vm.libvirt-qemu", "/cg/memory/machine/qemu-3-my vm.libvirt-qemu"});
     host = {CgroupVersion::v2, "/cg", {}, true};
-    CHECK(GuestCgroup::plan(host, 3, "my-vm").folders ==
+    CHECK(GuestCgroup::plan(host, 3, "my-vm", "").folders ==
           std::vector<std::string>{"/cg/machine.slice/machine-qemu\\x2d3\\x2dmy\\x2dvm.scope"});
-    CHECK(GuestCgroup::plan(CgroupHost{}, 3, "x").folders.empty());
-    CHECK(GuestCgroup::plan(host, 3, "../../x").folders[0].find("/..") == std::string::npos);
+    CHECK(GuestCgroup::plan(CgroupHost{}, 3, "x", "").folders.empty());
+    CHECK(GuestCgroup::plan(host, 3, "x", "/machine/web-1").folders ==
+          std::vector<std::string>{"/cg/machine.slice/machine-web\\x2d1.slice/machine-qemu\\x2d3\\x2dx.scope"});
+    host.systemd = false;
+    CHECK(GuestCgroup::plan(host, 3, "x", "/machine/web/a.slice").folders ==
+          std::vector<std::string>{"/cg/machine/web.partition/a.slice/qemu-3-x.libvirt-qemu"});
+    CHECK(GuestCgroup::plan(host, 3, "x", "/tenants").folders ==
+          std::vector<std::string>{"/cg/tenants.partition/qemu-3-x.libvirt-qemu"});
+    CHECK_THROWS_WITH(GuestCgroup::plan(host, 3, "x", "web"), Catch::Contains("must start with '/'"));
+    CHECK_THROWS_WITH(GuestCgroup::plan(host, 3, "x", "/machine/../.."), Catch::Contains("must not leave"));
+    CHECK(GuestCgroup::plan(host, 3, "../../x", "").folders[0].find("/..") == std::string::npos);
 }

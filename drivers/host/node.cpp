@@ -93,6 +93,38 @@ static std::vector<HostPages> read_pages(const std::string& node, std::uint64_t 
     return pages;
 }
 
+// What the kernel shows of the firmware's HMAT. The numbers stand for words in the kernel's enumerations cache_indexing and
+// cache_write_policy.
+static std::vector<HostMemoryCache> read_memory_caches(const std::string& node) {
+    const auto word = [](const std::string& file, std::initializer_list<const char*> words) -> std::string {
+        const auto number = read_number(file).value_or(words.size());
+        return number < words.size() ? words.begin()[number] : "none";
+    };
+    std::vector<HostMemoryCache> caches;
+    for (const unsigned level : numbered(node + "/memory_side_cache", "index")) {
+        const std::string folder = fmt::format("{}/memory_side_cache/index{}/", node, level);
+        caches.push_back({level, read_number(folder + "size").value_or(0) / 1024,
+                          static_cast<unsigned>(read_number(folder + "line_size").value_or(0)),
+                          word(folder + "indexing", {"direct", "full"}),
+                          word(folder + "write_policy", {"writeback", "writethrough"})});
+    }
+    return caches;
+}
+
+// access1 tells of processors alone, access0 of devices too.
+static std::vector<HostAccess> read_accesses(const std::string& nodes) {
+    std::vector<HostAccess> accesses;
+    for (const unsigned target : numbered(nodes, "node")) {
+        const std::string folder = fmt::format("{}/node{}/access1/initiators/", nodes, target);
+        const auto number = [&](const char* file) { return read_number(folder + file).value_or(0); };
+        for (const unsigned initiator : numbered(folder, "node"))
+            accesses.push_back({initiator, target, number("read_bandwidth") * 1024, number("write_bandwidth") * 1024,
+                                number("read_latency"), number("write_latency")});
+    }
+    std::ranges::sort(accesses, {}, [](const HostAccess& access) { return std::pair(access.initiator, access.target); });
+    return accesses;
+}
+
 static std::vector<HostCell> read_cells(const std::string& root) {
     const auto online = online_list(root);
     const std::set<unsigned> is_online(online.begin(), online.end());
@@ -114,6 +146,7 @@ static std::vector<HostCell> read_cells(const std::string& root) {
             cell.distances.emplace_back(other, static_cast<unsigned>(value));
             at = end;
         }
+        cell.caches = read_memory_caches(node);
         for (const unsigned cpu : parse_cpu_list(read_small_file(node + "/cpulist")))
             if (is_online.contains(cpu)) cell.cpus.push_back(read_cpu(root, cpu));
         cells.push_back(std::move(cell));
@@ -154,6 +187,7 @@ static std::vector<HostCache> read_caches(const std::string& root) {
 HostTopology host_topology(const std::string& root) {
     HostTopology topology;
     topology.cells = read_cells(root);
+    topology.accesses = read_accesses(root + "/sys/devices/system/node");
     topology.caches = read_caches(root);
     std::set<int> sockets;
     std::map<int, std::set<int>> dies;                  // of a socket

@@ -18,11 +18,23 @@ struct HostCpu {
 struct HostPages {
     std::uint64_t size_kib = 0, count = 0;
 };
+struct HostMemoryCache { // a cache beside a cell's memory
+    unsigned level = 0;
+    std::uint64_t size_kib = 0;
+    unsigned line = 0; // bytes
+    std::string associativity, policy;
+};
+struct HostAccess { // what a cell's processors pay for memory of another
+    unsigned initiator = 0, target = 0;
+    std::uint64_t read_kib = 0, write_kib = 0;         // per second
+    std::uint64_t read_latency = 0, write_latency = 0; // ns
+};
 struct HostCell {
     unsigned id = 0;
     std::uint64_t memory_kib = 0;
     std::vector<HostPages> pages;
     std::vector<std::pair<unsigned, unsigned>> distances; // cell, value
+    std::vector<HostMemoryCache> caches;
     std::vector<HostCpu> cpus;
 };
 struct HostCache {
@@ -33,6 +45,7 @@ struct HostCache {
 };
 struct HostTopology {
     std::vector<HostCell> cells;
+    std::vector<HostAccess> accesses;                       // by initiator, then target; empty where the firmware tells nothing
     std::vector<HostCache> caches;                          // last level
     unsigned sockets = 1, dies = 1, cores = 1, threads = 1; // as <topology> says: per host, per socket, per die, per core
 };

@@ -3,12 +3,12 @@
 #include "drivers/interface/live.hpp"
 #include "drivers/process/process.hpp"
 #include "rpc/error.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <spdlog/spdlog.h>
 
 namespace lodge::drivers {
 
@@ -95,9 +95,9 @@ Task<> run_all(std::vector<Command> commands) {
         const auto program = command.program;
         try {
             const auto result = co_await run(std::move(command));
-            if (!result.exit.success()) spdlog::warn("{}: {}", program, result.reason());
+            if (!result.exit.success()) log::warn("{}: {}", program, result.reason());
         } catch (const std::exception& error) {
-            spdlog::warn("{}: {}", program, error.what());
+            log::warn("{}: {}", program, error.what());
         }
     }
 }
@@ -172,7 +172,7 @@ Task<InterfaceInfo> InterfaceDriver::define(xml::Interface document) {
         if (!link) state.before_define[document.name] = std::move(before);
         return InterfaceInfo{document.name, link ? link->mac : document.mac ? document.mac->address : "", link && link->is_up()};
     });
-    spdlog::info("interface {}: defined", document.name);
+    log::info("interface {}: defined", document.name);
     co_return info;
 }
 
@@ -190,7 +190,7 @@ Task<> InterfaceDriver::undefine(std::string name) {
         state.before_define.erase(name);
         return true;
     });
-    spdlog::info("interface {}: undefined", name);
+    log::info("interface {}: undefined", name);
 }
 
 Task<> InterfaceDriver::create(std::string name) {
@@ -216,7 +216,7 @@ Task<> InterfaceDriver::create(std::string name) {
         return commands;
     });
     co_await run_all(std::move(after));
-    spdlog::info("interface {}: up", name);
+    log::info("interface {}: up", name);
 }
 
 Task<> InterfaceDriver::destroy(std::string name) {
@@ -234,7 +234,7 @@ Task<> InterfaceDriver::destroy(std::string name) {
         return commands;
     });
     co_await run_all(std::move(after));
-    spdlog::info("interface {}: down", name);
+    log::info("interface {}: down", name);
 }
 
 // ---- changes that are tried first ----
@@ -282,7 +282,7 @@ Task<> InterfaceDriver::change_rollback() {
         return commands;
     });
     co_await run_all(std::move(after));
-    spdlog::info("interfaces: rolled back");
+    log::info("interfaces: rolled back");
 }
 
 } // namespace lodge::drivers

@@ -2,7 +2,6 @@
 #include "drivers/network/network_driver.hpp"
 #include "drivers/process/process.hpp"
 #include "rpc/error.hpp"
-#include <spdlog/spdlog.h>
 
 namespace lodge::drivers {
 

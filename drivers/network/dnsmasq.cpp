@@ -1,9 +1,9 @@
 #include "drivers/network/dnsmasq.hpp"
 #include "drivers/process/spawn.hpp"
 #include "rpc/error.hpp"
+#include "rpc/log.hpp"
 #include <csignal>
 #include <fstream>
-#include <spdlog/spdlog.h>
 #include <sstream>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -75,7 +75,7 @@ Task<> Dnsmasq::launch() {
     if (std::filesystem::exists(paths_.leases_helper))
         command.args.push_back("--dhcp-script=" + paths_.leases_helper.string());
     else // dnsmasq would refuse to start
-        spdlog::warn("network {}: '{}' is missing: leases will not be known", network_.name, paths_.leases_helper.string());
+        log::warn("network {}: '{}' is missing: leases will not be known", network_.name, paths_.leases_helper.string());
     command.env.emplace_back("VIR_BRIDGE_NAME", network_.bridge_name());
     command.env.emplace_back("LODGE_LEASE_FILE", files_.status.string());
     const auto words = quoted(command);
@@ -155,8 +155,8 @@ Task<> Dnsmasq::watch(std::weak_ptr<Dnsmasq> weak, std::shared_ptr<Process> proc
     if (stable) self->backoff_ = {};
     const auto delay = self->backoff_;
     self->backoff_ = std::min<std::chrono::milliseconds>(std::max<std::chrono::milliseconds>(delay * 2, 500ms), 30s);
-    spdlog::warn("network {}: dnsmasq {} died, starting it again{}", self->network_.name, process->pid(),
-                 delay.count() ? fmt::format(" in {} ms", delay.count()) : "");
+    log::warn("network {}: dnsmasq {} died, starting it again{}", self->network_.name, process->pid(),
+              delay.count() ? fmt::format(" in {} ms", delay.count()) : "");
     rpc::spawn(self->executor_, "dnsmasq of network " + self->network_.name, revive(weak, delay));
 }
 
@@ -169,7 +169,7 @@ Task<> Dnsmasq::revive(std::weak_ptr<Dnsmasq> weak, std::chrono::milliseconds de
             co_await start(self);
             co_return;
         } catch (const std::exception& error) {
-            spdlog::error("network {}: {}", self->network_.name, error.what());
+            log::error("network {}: {}", self->network_.name, error.what());
         }
         delay = std::min<std::chrono::milliseconds>(std::max<std::chrono::milliseconds>(self->backoff_, 500ms), 30s);
         self->backoff_ = delay * 2;

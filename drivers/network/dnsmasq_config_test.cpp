@@ -101,9 +101,11 @@ table inet lodge_virbr5 {
   }
 }
 )");
+    CHECK(firewall_rules(example(), TableThere::no).starts_with("create table inet lodge_virbr5\ntable inet lodge_virbr5 {\n"));
     auto open = example();
     open.forward->mode = xml::ForwardMode::open;
     CHECK(firewall_rules(open).empty());
+    CHECK(firewall_rules(open, TableThere::no).empty());
     auto hostile = example();
     hostile.bridge->name = "x\"; flush ruleset; #";
     CHECK_THROWS_AS(firewall_rules(hostile), rpc::Error);

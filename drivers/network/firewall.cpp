@@ -1,8 +1,8 @@
 #include "drivers/network/firewall.hpp"
 #include "drivers/process/process.hpp"
 #include "rpc/error.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
-#include <spdlog/spdlog.h>
 
 namespace lodge::drivers {
 
@@ -88,24 +88,26 @@ struct RuleWriter {
     }
 };
 
-std::string firewall_rules(const xml::Network& network) {
+std::string firewall_rules(const xml::Network& network, TableThere there) {
     if (network.mode() == xml::ForwardMode::open || !network.has_own_bridge()) return {};
     RuleWriter writer{network};
     const auto table = firewall_table(network.bridge_name());
     // Adding before deleting makes the deletion valid whether it was there or not; all of it is one transaction.
-    writer.out = fmt::format("add table inet {0}\ndelete table inet {0}\ntable inet {0} {{\n", table);
+    writer.out = there == TableThere::no ? fmt::format("create table inet {}\n", table)
+                                         : fmt::format("add table inet {0}\ndelete table inet {0}\n", table);
+    writer.out += fmt::format("table inet {} {{\n", table);
     writer.forward_chain();
     writer.postrouting_chain();
     writer.out += "}\n";
     return writer.out;
 }
 
-static Task<> run_nft(std::string rules) {
+static Command nft(std::string rules) {
     Command command;
     command.program = "nft";
     command.args = {"-f", "-"};
     command.input = std::move(rules);
-    co_await run_checked(std::move(command));
+    return command;
 }
 
 // ---- letting the bridge through chains of iptables ----
@@ -154,15 +156,28 @@ static Task<> change_foreign_rules(xml::Network network, FirewallState state, bo
             const auto there = co_await run(iptables(program, "-C", rule));
             if (there.exit.success() == insert) continue;
             const auto done = co_await run(iptables(program, insert ? "-I" : "-D", rule));
-            if (!done.exit.success()) spdlog::warn("network {}: iptables: {}", network.name, done.reason());
+            if (!done.exit.success()) log::warn("network {}: iptables: {}", network.name, done.reason());
         }
     }
 }
 
+static bool has_table(const FirewallState& state, const std::string& table) {
+    return std::ranges::find(state.tables, table) != state.tables.end();
+}
+
+static Task<> apply_table(const xml::Network& network, const FirewallState& state) {
+    auto replacement = firewall_rules(network);
+    if (replacement.empty()) co_return;
+    // Somebody may have made it since we looked; that and every true fault shows again below.
+    if (!has_table(state, firewall_table(network.bridge_name())) &&
+        (co_await run(nft(firewall_rules(network, TableThere::no)))).exit.success())
+        co_return;
+    co_await run_checked(nft(std::move(replacement)));
+}
+
 Task<> apply_firewall(xml::Network network, bool table) {
     const auto state = look_at_firewall();
-    auto rules = firewall_rules(network);
-    if (table && !rules.empty()) co_await run_nft(std::move(rules));
+    if (table) co_await apply_table(network, state);
     if ((state.v4.any() || state.v6.any()) && network.mode() != xml::ForwardMode::open)
         co_await change_foreign_rules(network, state, true);
 }
@@ -170,8 +185,7 @@ Task<> apply_firewall(xml::Network network, bool table) {
 Task<> remove_firewall(std::string bridge) {
     const auto state = look_at_firewall();
     const auto table = firewall_table(bridge);
-    if (std::ranges::find(state.tables, table) != state.tables.end())
-        co_await run_nft(fmt::format("delete table inet {}\n", table));
+    if (has_table(state, table)) co_await run_checked(nft(fmt::format("delete table inet {}\n", table)));
     if (!state.v4.any() && !state.v6.any()) co_return;
     xml::Network all; // every rule that we may have put there, TFTP's too
     all.name = bridge;

@@ -6,13 +6,13 @@
 #include "drivers/network/lease_file.hpp"
 #include "drivers/process/process.hpp"
 #include "rpc/error.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <spdlog/spdlog.h>
 
 namespace lodge::drivers {
 
@@ -117,13 +117,13 @@ Task<> NetworkDriver::start(xml::Network network) {
         try {
             if (made) co_await stop(running->network); // what stood before us stays
         } catch (const std::exception& error) {
-            spdlog::warn("network {}: cleaning up: {}", name, error.what());
+            log::warn("network {}: cleaning up: {}", name, error.what());
         }
         std::rethrow_exception(failure);
     }
     (*running_)[name] = running;
     watch_firewall();
-    spdlog::info("network {}: up on {}", name, running->network.bridge_name());
+    log::info("network {}: up on {}", name, running->network.bridge_name());
 }
 
 Task<> NetworkDriver::stop(xml::Network network) {
@@ -141,7 +141,7 @@ Task<> NetworkDriver::stop(xml::Network network) {
     }
     co_await rpc::blocking([bridge] { take_down_bridge(bridge); });
     if (failure) std::rethrow_exception(failure);
-    if (running) spdlog::info("network {}: down", network.name);
+    if (running) log::info("network {}: down", network.name);
 }
 
 Task<> NetworkDriver::forget(xml::Network network) {
@@ -207,7 +207,7 @@ Task<> NetworkDriver::repair_firewall(std::shared_ptr<std::map<std::string, std:
         if (!network.has_own_bridge() || network.mode() == xml::ForwardMode::open) continue;
         const bool there = std::ranges::find(state.tables, firewall_table(network.bridge_name())) != state.tables.end();
         if (there && !state.v4.any() && !state.v6.any()) continue;
-        if (!there) spdlog::warn("network {}: its packet filter was removed by somebody, putting it back", network.name);
+        if (!there) log::warn("network {}: its packet filter was removed by somebody, putting it back", network.name);
         if (!all->contains(network.name)) continue; // stopped while we worked on another
         co_await apply_firewall(network, !there);
     }

@@ -1,8 +1,8 @@
 #include "drivers/nodedev/device_watch.hpp"
 #include "drivers/nodedev/device_facts.hpp"
+#include "rpc/log.hpp"
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <filesystem>
-#include <spdlog/spdlog.h>
 
 namespace asio = boost::asio;
 
@@ -44,7 +44,7 @@ struct DeviceWatch::Watch : std::enable_shared_from_this<Watch> {
         const bool has_udev = std::filesystem::exists("/run/udev/control", ignored);
         if (context) monitor.reset(udev_monitor_new_from_netlink(context.get(), has_udev ? "udev" : "kernel"));
         if (!monitor || udev_monitor_enable_receiving(monitor.get()) < 0) {
-            spdlog::warn("cannot hear of devices that come and go: {}", rpc::errno_text(errno));
+            log::warn("cannot hear of devices that come and go: {}", rpc::errno_text(errno));
             return;
         }
         udev_monitor_set_receive_buffer_size(monitor.get(), 16 << 20);

@@ -13,7 +13,10 @@ static std::string search_path() {
 }
 
 std::vector<std::pair<std::string, std::string>> Command::default_environment() {
-    return {{"LC_ALL", "C"}, {"PATH", search_path()}};
+    std::vector<std::pair<std::string, std::string>> env{{"LC_ALL", "C"}, {"PATH", search_path()}};
+    for (const char* name : {"LD_PRELOAD", "LD_LIBRARY_PATH", "TMPDIR"})
+        if (const char* value = ::getenv(name)) env.emplace_back(name, value);
+    return env;
 }
 
 std::string shell_quoted(const std::string& word) {

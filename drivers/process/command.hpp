@@ -46,7 +46,8 @@ struct Command {
     bool new_session = true;
     bool dies_with_us = false; // never for guests: they outlive the daemon
 
-    // C locale and our own PATH; nothing else of our surroundings leaks into children.
+    // C locale, and of our own surroundings where programs, libraries and temporary files are found; nothing else leaks into
+    // children.
     static std::vector<std::pair<std::string, std::string>> default_environment();
     bool operator==(const Command&) const = default;
 };

@@ -1,4 +1,5 @@
 #include "drivers/process/log_limit.hpp"
+#include "rpc/log.hpp"
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
@@ -6,7 +7,6 @@
 #include <fmt/format.h>
 #include <linux/falloc.h>
 #include <set>
-#include <spdlog/spdlog.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,7 +74,7 @@ void shorten_log(const std::string& path, std::uint64_t most, unsigned max_backu
     if (cut > 0 && ::fallocate(file.get(), FALLOC_FL_COLLAPSE_RANGE, 0, static_cast<off_t>(cut)) == 0) return;
     // A file system that cannot: what is written between these two lines is lost.
     if (backup) copy_range(file.get(), backup.get(), cut, size_of(file.get()));
-    if (::ftruncate(file.get(), 0) < 0) spdlog::warn("log '{}' cannot be cut: {}", path, std::strerror(errno));
+    if (::ftruncate(file.get(), 0) < 0) log::warn("log '{}' cannot be cut: {}", path, std::strerror(errno));
 }
 
 // ---- all of them ----
@@ -99,7 +99,7 @@ void LogLimit::watch(const std::string& path) {
     if (!inotify_) {
         const int fd = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
         if (fd < 0) {
-            spdlog::warn("logs are not limited: {}", std::strerror(errno));
+            log::warn("logs are not limited: {}", std::strerror(errno));
             max_size_ = 0;
             return;
         }

@@ -1,11 +1,11 @@
 #include "drivers/process/process.hpp"
 #include "drivers/process/spawn.hpp"
 #include "rpc/error.hpp"
+#include "rpc/log.hpp"
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -98,7 +98,7 @@ void Process::reap() {
         exit_.known = true;
         (info.si_code == CLD_EXITED ? exit_.code : exit_.signal) = info.si_status;
     }
-    spdlog::debug("{} (pid {}) ended: {}", name_, pid_, exit_.text());
+    log::debug("{} (pid {}) ended: {}", name_, pid_, exit_.text());
     watch_->pidfd.close();
     ended_.set();
 }
@@ -114,15 +114,15 @@ Task<bool> Process::wait_on(std::shared_ptr<Process> self, std::chrono::nanoseco
 
 Task<Exit> Process::stop_on(std::shared_ptr<Process> self, StopLadder ladder) {
     if (ladder.ask && self->running()) {
-        spdlog::debug("{} (pid {}): asking it to end", self->name_, self->pid_);
+        log::debug("{} (pid {}): asking it to end", self->name_, self->pid_);
         ladder.ask();
         if (co_await self->wait(ladder.after_ask)) co_return self->exit_;
     }
     if (self->running()) {
-        spdlog::debug("{} (pid {}): SIGTERM", self->name_, self->pid_);
+        log::debug("{} (pid {}): SIGTERM", self->name_, self->pid_);
         self->signal(SIGTERM);
         if (co_await self->wait(ladder.after_terminate)) co_return self->exit_;
-        spdlog::warn("{} (pid {}) does not end by itself: SIGKILL", self->name_, self->pid_);
+        log::warn("{} (pid {}) does not end by itself: SIGKILL", self->name_, self->pid_);
         self->signal(SIGKILL);
         co_await self->wait();
     }

@@ -135,6 +135,13 @@ TEST_CASE("environment, umask, limits and identity are as asked") {
     CHECK(run_here(command).out == "C a b\n0027\n77\n/usr\nme\n");
 }
 
+TEST_CASE("a child gets the daemon's folder for temporary files") {
+    ::setenv("TMPDIR", "/var/tmp", 1);
+    const auto command = shell("echo $TMPDIR");
+    ::unsetenv("TMPDIR");
+    CHECK(run_here(command).out == "/var/tmp\n");
+}
+
 TEST_CASE("a process is awaited, stopped by the ladder, and its end is told") {
     asio::io_context io;
     const auto polite = Process::start(io.get_executor(), shell("sleep 100"));

@@ -105,7 +105,8 @@ Task<RunResult> run_checked(Command command, RunLimits limits) {
     const std::string line = quoted(command);
     auto result = co_await run(std::move(command), limits);
     if (!result.exit.success())
-        rpc::fail(rpc::Code::internal_error, "Child process ({}) unexpected {}: {}", line, result.exit.text(), result.reason());
+        rpc::fail(rpc::from_nobody, rpc::Code::internal_error, "Child process ({}) unexpected {}: {}", line, result.exit.text(),
+                  result.reason());
     co_return result;
 }
 

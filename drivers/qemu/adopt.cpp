@@ -2,8 +2,8 @@
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/libvirt_status.hpp"
 #include "drivers/qemu/machine.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
-#include <spdlog/spdlog.h>
 
 namespace lodge::drivers::qemu {
 
@@ -86,13 +86,13 @@ Task<std::shared_ptr<Machine>> adopt_machine(std::shared_ptr<const World> world,
         run_state = co_await resync(machine);
     } catch (const rpc::Error& error) {
         // It runs, so it is kept: it can still be destroyed, and a later daemon may find it in better health.
-        spdlog::error("{}: runs, but its monitor does not answer: {}", request.domain->name, error.what());
+        log::error("{}: runs, but its monitor does not answer: {}", request.domain->name, error.what());
         machine->no_monitor(error.what());
     }
     try {
         machine->begin_counting();
     } catch (const rpc::Error& error) {
-        spdlog::warn("{}: {}", request.domain->name, error.message());
+        log::warn("{}: {}", request.domain->name, error.message());
     }
     machine->limit_logs();
     machine->supervise(run_state.empty() ? kept.state : state_of(run_state, kept.state));

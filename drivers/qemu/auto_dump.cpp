@@ -1,10 +1,10 @@
 // Dumps of memory that nobody asks for at the moment: of a guest that crashed, or whose watchdog barked.
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/machine.hpp"
+#include "rpc/log.hpp"
 #include <ctime>
 #include <filesystem>
 #include <fmt/chrono.h>
-#include <spdlog/spdlog.h>
 
 namespace lodge::drivers::qemu {
 
@@ -22,10 +22,10 @@ Task<bool> QemuMachine::dump_by_itself(std::shared_ptr<QemuMachine> self) {
         co_await rpc::blocking([&] { std::filesystem::create_directories(std::filesystem::path(path).parent_path()); });
         co_await self->keeper_.dump({path, true, "elf", world.settings.auto_dump_bypass_cache});
     } catch (const std::exception& error) {
-        spdlog::error("{}: cannot dump its memory to {}: {}", self->name(), path, error.what());
+        log::error("{}: cannot dump its memory to {}: {}", self->name(), path, error.what());
         co_return false;
     }
-    spdlog::info("{}: its memory is in {}", self->name(), path);
+    log::info("{}: its memory is in {}", self->name(), path);
     co_return true;
 }
 

@@ -3,8 +3,8 @@
 #include "drivers/qemu/image_nodes.hpp"
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/machine.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::drivers::qemu {
@@ -261,12 +261,12 @@ Task<> QemuMachine::cancel_backup() {
         try {
             co_await block_jobs_.cancel(disk.disk);
         } catch (const rpc::Error& error) {
-            spdlog::debug("{}: backup of disk '{}' is ending already: {}", name(), disk.disk, error.message());
+            log::debug("{}: backup of disk '{}' is ending already: {}", name(), disk.disk, error.message());
         }
     }
 }
 
-Task<> QemuMachine::end_backup_of(std::string disk, BlockJobEnd end, QemuBlockJob job, Progress progress) {
+Task<> QemuMachine::end_backup_of(std::string disk, BlockJobEnd end, QemuBlockJob job, BlockJobFigures figures) {
     const auto self = shared_from_this();
     const auto backup = backup_;
     if (backup && backup->pull) {
@@ -284,8 +284,8 @@ Task<> QemuMachine::end_backup_of(std::string disk, BlockJobEnd end, QemuBlockJo
                         : end.status == BlockJobStatus::canceled ? BackupState::canceled
                                                                  : BackupState::failed;
     if (backup->error.empty()) backup->error = end.error;
-    backup->current += progress.current;
-    backup->total += progress.total;
+    backup->current += figures.current;
+    backup->total += figures.end;
     if (!backup->any(BackupState::running)) co_return co_await conclude_backup(self);
     // One that is not whole makes all of them worthless.
     if (!backup->all(BackupState::complete) && end.status != BlockJobStatus::completed) co_await cancel_backup();

@@ -5,7 +5,8 @@
 #include "drivers/qemu/image_nodes.hpp"
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/machine.hpp"
-#include <spdlog/spdlog.h>
+#include "rpc/log.hpp"
+#include <cerrno>
 #include <unistd.h>
 
 namespace lodge::drivers::qemu {
@@ -77,83 +78,97 @@ Task<> QemuBlockJobs::merge_bitmaps(Merge merge, std::optional<Disk> reopened) {
     // Data matters more than the record of what changed: without it, the next backup is a full one.
     const json reply = co_await machine->qmp().send("transaction", {{"actions", std::move(actions)}}).reply();
     if (reply.contains("error"))
-        spdlog::warn("{}: bitmaps cannot follow their data: {}", machine->domain().name, reply["error"].value("desc", ""));
+        log::warn("{}: bitmaps cannot follow their data: {}", machine->domain().name, reply["error"].value("desc", ""));
     if (reopened) co_await machine->qmp().ask("blockdev-reopen", {{"options", json::array({readable})}});
 }
 
-Task<> QemuBlockJobs::remove_links(std::vector<BackingStore> links) {
-    const auto machine = machine_.shared_from_this();
-    for (const auto& [command, arguments] : removal_of(links)) {
-        const json reply = co_await machine->qmp().send(command, arguments).reply();
-        if (reply.contains("error"))
-            spdlog::warn("{}: {}: {}", machine->domain().name, command, reply["error"].value("desc", ""));
-    }
+static QemuBlockJob::Leftover leftover_of(const std::vector<BackingStore>& links, BlockJobStatus status, bool with_files) {
+    QemuBlockJob::Leftover leftover{status, json::array(), {}};
+    for (const auto& [command, arguments] : removal_of(links)) leftover.commands.push_back({command, arguments});
+    if (!with_files) return leftover;
+    for (const auto& link : links)
+        if (reached_as(link.source) == xml::SourceType::file) leftover.files.push_back(link.source.path);
+    return leftover;
 }
 
-Task<> QemuBlockJobs::remove_files(std::vector<BackingStore> links) {
-    const std::string name = machine_.domain().name;
+Task<> QemuBlockJobs::remove_leftover(QemuBlockJob::Leftover leftover) {
+    const auto machine = machine_.shared_from_this();
+    for (const auto& one : leftover.commands) {
+        const json reply = co_await machine->qmp().send(one[0], one[1]).reply();
+        if (reply.contains("error"))
+            log::warn("{}: {}: {}", machine->domain().name, one[0].get<std::string>(), reply["error"].value("desc", ""));
+    }
+    if (leftover.files.empty()) co_return;
+    const std::string name = machine->domain().name;
     co_await rpc::blocking([&] {
-        for (const auto& link : links)
-            if (reached_as(link.source) == xml::SourceType::file && ::unlink(link.source.path.c_str()) < 0)
-                spdlog::warn("{}: cannot remove the committed image '{}': {}", name, link.source.path, ::strerror(errno));
+        for (const auto& path : leftover.files)
+            if (::unlink(path.c_str()) < 0 && errno != ENOENT)
+                log::warn("{}: cannot remove the committed image '{}': {}", name, path, rpc::errno_text(errno));
     });
 }
 
 // ---- each kind ----
 
-Task<> QemuBlockJobs::end_pull(QemuBlockJob job) {
+// As many images stand below the disk's as would if it had come to its end.
+Task<bool> QemuBlockJobs::has_pulled(QemuBlockJob job) {
+    const auto machine = machine_.shared_from_this();
+    const json named = co_await machine->qmp().ask("query-named-block-nodes"); // only the long answer counts images
+    const auto* disk = find_disk(machine->domain(), job.job.disk);
+    if (!disk) co_return false;
+    const auto top =
+        std::ranges::find(named, format_node(disk->source), [](const json& one) { return one.value("node-name", ""); });
+    const auto below = job.base ? nodes_from(*disk, job.base).size() : 0;
+    co_return top != named.end() && top->value("backing_file_depth", std::size_t{0}) == below;
+}
+
+Task<QemuBlockJobs::Links> QemuBlockJobs::end_pull(QemuBlockJob job) {
     const auto machine = machine_.shared_from_this();
     auto* disk = find_disk(machine->domain(), job.job.disk);
-    if (!disk || (job.base && !has_image(*disk, job.base))) co_return;
+    if (!disk || (job.base && !has_image(*disk, job.base))) co_return Links();
     const auto nodes = format_nodes(*disk);
     co_await merge_bitmaps({nodes, node_of(job.base), nodes.front(), "", "", ""});
     disk = find_disk(machine->domain(), job.job.disk);
-    if (!disk) co_return;
+    if (!disk) co_return Links();
     const auto gone = links_above(disk->backing, job.base);
-    if (gone.empty() && job.base) co_return; // it was right below all the time
+    if (gone.empty() && job.base) co_return Links(); // it was right below all the time
     xml::Box<BackingStore> rest;
     if (job.base)
         rest = gone.back().backing;
     else
         rest.emplace();
-    co_await remove_links(gone);
-    if ((disk = find_disk(machine->domain(), job.job.disk))) disk->backing = rest; // last: who sees it sees no job either
+    disk->backing = rest;
+    co_return gone;
 }
 
-Task<> QemuBlockJobs::end_commit(QemuBlockJob job) {
+Task<QemuBlockJobs::Links> QemuBlockJobs::end_commit(QemuBlockJob job) {
     const auto machine = machine_.shared_from_this();
     auto* disk = find_disk(machine->domain(), job.job.disk);
     const auto* base = disk ? image_of(*disk, job.base) : nullptr;
-    if (!base) co_return;
+    if (!base) co_return Links();
     Merge merge{nodes_from(*disk, job.top), node_of(job.base), node_of(job.base), "", "", ""};
     co_await merge_bitmaps(std::move(merge), disk_of_link(*disk, *base));
     disk = find_disk(machine->domain(), job.job.disk);
-    if (!disk) co_return;
+    if (!disk) co_return Links();
     auto* at = &disk->backing;
     while (*at && (*at)->type && !is_image(**at, job.top)) at = &(*at)->backing;
     const auto gone = links_above(*at, job.base);
-    if (gone.empty()) co_return;
-    *at = xml::Box<BackingStore>(gone.back().backing);
-    co_await remove_links(gone);
-    if (job.delete_images) co_await remove_files(gone);
+    if (!gone.empty()) *at = xml::Box<BackingStore>(gone.back().backing);
+    co_return gone;
 }
 
-Task<> QemuBlockJobs::end_active_commit(QemuBlockJob job) {
+Task<QemuBlockJobs::Links> QemuBlockJobs::end_active_commit(QemuBlockJob job) {
     const auto machine = machine_.shared_from_this();
     auto* disk = find_disk(machine->domain(), job.job.disk);
-    if (!disk || !has_image(*disk, job.base)) co_return;
+    if (!disk || !has_image(*disk, job.base)) co_return Links();
     co_await merge_bitmaps({format_nodes(*disk), node_of(job.base), node_of(job.base), "", "", node_of(job.base)});
     disk = find_disk(machine->domain(), job.job.disk);
-    if (!disk) co_return;
-    const Disk before = *disk;
+    if (!disk) co_return Links();
     auto gone = links_above(disk->backing, job.base);
     gone.insert(gone.begin(), top_link(*disk));
     BackingStore base = *image_of(*disk, job.base);
     set_top_link(*disk, std::move(base));
     disk->mirror.reset();
-    co_await remove_links(gone);
-    if (job.delete_images) co_await remove_files(gone);
-    co_await machine->give_back_images(before);
+    co_return gone;
 }
 
 Task<> QemuBlockJobs::fail_active_commit(QemuBlockJob job) {
@@ -164,16 +179,15 @@ Task<> QemuBlockJobs::fail_active_commit(QemuBlockJob job) {
         machine->qmp().send("block-dirty-bitmap-remove", {{"node", node_of(job.base)}, {"name", write_bitmap}});
 }
 
-Task<> QemuBlockJobs::end_pivot(QemuBlockJob job) {
+Task<QemuBlockJobs::Links> QemuBlockJobs::end_pivot(QemuBlockJob job) {
     const auto machine = machine_.shared_from_this();
     auto* disk = find_disk(machine->domain(), job.job.disk);
-    if (!disk || !disk->mirror) co_return;
+    if (!disk || !disk->mirror) co_return Links();
     const std::string target = format_node(disk->mirror->source);
     const auto nodes = format_nodes(*disk);
     co_await merge_bitmaps({nodes, job.shallow && nodes.size() > 1 ? nodes[1] : "", target, "", "", target});
     disk = find_disk(machine->domain(), job.job.disk);
-    if (!disk || !disk->mirror) co_return;
-    const Disk before = *disk;
+    if (!disk || !disk->mirror) co_return Links();
     BackingStore fresh = mirror_link(*disk->mirror);
     std::vector<BackingStore> gone{top_link(*disk)};
     if (job.shallow && !job.reuse && !job.own_chain)
@@ -182,27 +196,87 @@ Task<> QemuBlockJobs::end_pivot(QemuBlockJob job) {
         for (const auto* link : xml::links_below(*disk)) gone.push_back(*link);
     set_top_link(*disk, std::move(fresh));
     disk->mirror.reset();
-    co_await remove_links(gone);
-    co_await machine->give_back_images(before);
+    co_return gone;
 }
 
-Task<> QemuBlockJobs::abandon_copy(QemuBlockJob job) {
+Task<QemuBlockJobs::Links> QemuBlockJobs::abandon_copy(QemuBlockJob job) {
     const auto machine = machine_.shared_from_this();
     auto* disk = find_disk(machine->domain(), job.job.disk);
-    if (!disk || !disk->mirror) co_return;
+    if (!disk || !disk->mirror) co_return Links();
     const Disk mirror = disk_of_link(*disk, mirror_link(*disk->mirror));
     disk->mirror.reset();
     std::vector<BackingStore> gone{top_link(mirror)};
     if (job.own_chain && !job.reuse)
         for (const auto* link : xml::links_below(mirror)) gone.push_back(*link);
-    if (job.job.kind == BlockJobKind::copy) co_await remove_links(gone);
-    if (job.job.state == BlockJobState::starting && !job.made.empty())
-        co_await rpc::blocking([&] { ::unlink(job.made.c_str()); });
+    co_return job.job.kind == BlockJobKind::copy ? gone : Links();
+}
+
+// A copy that QEMU never began, or has no memory of.
+Task<> QemuBlockJobs::take_back(QemuBlockJob job) {
+    auto leftover = leftover_of(co_await abandon_copy(job), BlockJobStatus::failed, false);
+    if (job.job.state == BlockJobState::starting && !job.made.empty()) leftover.files.push_back(job.made);
+    co_await remove_leftover(std::move(leftover));
 }
 
 // ---- the end ----
 
-Task<std::optional<BlockJobEnd>> QemuBlockJobs::conclude(std::string name) {
+Task<QemuBlockJobs::Links> QemuBlockJobs::show_end(QemuBlockJob job, BlockJobEnd end) {
+    const bool success = end.status == BlockJobStatus::completed;
+    switch (job.job.kind) {
+    case BlockJobKind::pull:
+        if (success) co_return co_await end_pull(job);
+        break;
+    case BlockJobKind::commit:
+        if (success) co_return co_await end_commit(job);
+        break;
+    case BlockJobKind::active_commit:
+        if (success) co_return co_await end_active_commit(job);
+        co_await fail_active_commit(job);
+        break;
+    case BlockJobKind::copy:
+        if (success && end.pivoted) co_return co_await end_pivot(job);
+        co_return co_await abandon_copy(job);
+    case BlockJobKind::backup:
+    case BlockJobKind::none: break;
+    }
+    co_return Links();
+}
+
+Task<BlockJobFigures> QemuBlockJobs::learn_end(QemuBlockJob job, BlockJobEnd& end) {
+    const auto machine = machine_.shared_from_this();
+    BlockJobFigures figures;
+    if (job.job.kind == BlockJobKind::pull) {
+        end.error = job.error;
+        if (job.lost && !co_await has_pulled(job)) end.status = BlockJobStatus::canceled;
+        co_return figures;
+    }
+    for (const json all = co_await machine->qmp().ask("query-jobs"); const auto& one : all) {
+        if (one.value("id", "") != job.job.name) continue;
+        end.error = one.value("error", "");
+        figures = {0, one.value("current-progress", std::uint64_t{0}), one.value("total-progress", std::uint64_t{0})};
+    }
+    co_return figures;
+}
+
+// Until this is kept, QEMU remembers the job (of a pull, its images tell), so that a later daemon finds it ended and does all of
+// this again.
+Task<> QemuBlockJobs::turn_to_end(std::string disk, BlockJobEnd& end, Keep keep) {
+    const auto machine = machine_.shared_from_this();
+    const QemuBlockJob job = get(disk);
+    const auto figures = co_await learn_end(job, end);
+    if (!end.error.empty()) end.status = BlockJobStatus::failed;
+    if (job.job.state == BlockJobState::aborting) end.status = BlockJobStatus::canceled;
+    const auto gone = co_await show_end(job, end);
+    auto& entry = get(disk);
+    entry.leftover = leftover_of(gone, end.status, job.delete_images);
+    if (job.job.kind == BlockJobKind::backup) {
+        machine->qmp().send("job-dismiss", {{"id", job.job.name}});
+        co_await machine->end_backup_of(disk, end, job, figures);
+    }
+    co_await keep(end);
+}
+
+Task<std::optional<BlockJobEnd>> QemuBlockJobs::conclude(std::string name, Keep keep) {
     const auto machine = machine_.shared_from_this();
     const auto entry = jobs_.find(name);
     if (entry == jobs_.end() || !entry->second.data.over) co_return std::nullopt;
@@ -210,39 +284,25 @@ Task<std::optional<BlockJobEnd>> QemuBlockJobs::conclude(std::string name) {
     const auto* disk = find_disk(machine->domain(), name);
     BlockJobEnd end{job.job.kind, BlockJobStatus::completed, job.job.state == BlockJobState::pivoting,
                     job.base,     disk ? *disk : Disk(),     ""};
-    QemuMachine::Progress progress;
     std::exception_ptr failure;
-    try {
-        for (const json all = co_await machine->qmp().ask("query-jobs"); const auto& one : all) {
-            if (one.value("id", "") != job.job.name) continue;
-            end.error = one.value("error", "");
-            progress = {one.value("current-progress", std::uint64_t{0}), one.value("total-progress", std::uint64_t{0})};
+    if (job.leftover)
+        end.status = job.leftover->status;
+    else
+        try {
+            co_await turn_to_end(name, end, std::move(keep));
+        } catch (...) {
+            failure = std::current_exception();
         }
+    if (job.job.kind != BlockJobKind::pull && job.job.kind != BlockJobKind::backup)
         machine->qmp().send("job-dismiss", {{"id", job.job.name}});
-        if (!end.error.empty()) end.status = BlockJobStatus::failed;
-        if (job.job.state == BlockJobState::aborting) end.status = BlockJobStatus::canceled;
-        const bool success = end.status == BlockJobStatus::completed;
-        switch (job.job.kind) {
-        case BlockJobKind::none: break;
-        case BlockJobKind::pull:
-            if (success) co_await end_pull(job);
-            break;
-        case BlockJobKind::commit:
-            if (success) co_await end_commit(job);
-            break;
-        case BlockJobKind::active_commit:
-            if (success) co_await end_active_commit(job);
-            if (!success) co_await fail_active_commit(job);
-            break;
-        case BlockJobKind::copy:
-            if (success && end.pivoted) co_await end_pivot(job);
-            if (!success || !end.pivoted) co_await abandon_copy(job);
-            break;
-        case BlockJobKind::backup: co_await machine->end_backup_of(name, end, job, progress); break;
-        }
-    } catch (...) {
-        failure = std::current_exception();
+    if (const auto left = jobs_.find(name); left != jobs_.end() && left->second.data.leftover) {
+        auto leftover = *left->second.data.leftover;
+        if (failure) leftover.files.clear(); // a document may still name them
+        co_await remove_leftover(std::move(leftover));
     }
+    const bool moved = job.job.kind == BlockJobKind::active_commit || (job.job.kind == BlockJobKind::copy && end.pivoted);
+    if (moved && !job.leftover && !failure && end.status == BlockJobStatus::completed)
+        co_await machine->give_back_images(end.before);
     drop(name);
     if (failure) std::rethrow_exception(failure);
     co_return end;

@@ -3,7 +3,6 @@
 #include "drivers/qemu/image_nodes.hpp"
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/machine.hpp"
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::drivers::qemu {
@@ -95,7 +94,7 @@ QemuBlockJob& QemuBlockJobs::get(const std::string& disk) {
 
 std::optional<BlockJob> QemuBlockJobs::on(const std::string& disk) const {
     const auto found = jobs_.find(disk);
-    if (found == jobs_.end()) return std::nullopt;
+    if (found == jobs_.end() || found->second.data.leftover) return std::nullopt; // the documents show no job any more either
     return found->second.data.job;
 }
 
@@ -134,6 +133,7 @@ Task<> QemuBlockJobs::pull(PullOrder order) {
     const std::string node = format_node(disk.source);
     auto job = new_job(BlockJobKind::pull, "pull", order.disk, node);
     json arguments = job_arguments(node, order.speed);
+    arguments["auto-dismiss"] = true; // QEMU 7.2 dies when it is asked for its nodes while it remembers a pull that has ended
     if (order.base) {
         const auto chain = chain_of(disk);
         job.base = order.base;
@@ -156,6 +156,7 @@ Task<> QemuBlockJobs::commit(CommitOrder order) {
     job.top = order.top;
     job.base = order.base;
     job.delete_images = order.delete_images;
+    job.pivots = active && order.pivots;
     json arguments = job_arguments(device_node(disk), order.speed);
     arguments["top-node"] = format_node(top.source);
     arguments["base-node"] = format_node(base.source);
@@ -205,7 +206,7 @@ Task<> QemuBlockJobs::copy(CopyOrder order) {
     const bool local = type == xml::SourceType::file || type == xml::SourceType::block;
     try {
         // Whose it was is to be remembered, so that it can be given back.
-        const bool lent = machine->parts().world->settings.dynamic_ownership;
+        const bool lent = machine->parts().runtime.lends;
         const auto identity = lent ? std::nullopt : machine->parts().runtime.identity;
         if (local && type == xml::SourceType::file)
             made = co_await rpc::blocking_result([&] { return make_image_file(target.source.path, order.reuse, identity); });
@@ -327,6 +328,7 @@ Task<> QemuBlockJobs::add_write_bitmap(std::string node, std::string disk) {
     const auto bitmaps = bitmaps_in(named);
     const auto* live = find_disk(machine->domain(), disk);
     if (!live || !bitmaps.contains(format_node(live->source))) co_return; // no record is kept that it could be missing from
+    if (find_bitmap(bitmaps, node, write_bitmap)) co_return;              // by a daemon that was killed right behind it
     json actions = json::array({add_bitmap(node, write_bitmap, 0, false, true)});
     co_await machine->qmp().ask("transaction", {{"actions", std::move(actions)}});
 }
@@ -392,11 +394,33 @@ void QemuBlockJobs::set_ready(Entry& entry) {
     auto& job = entry.data.job;
     if (job.state != BlockJobState::running && job.state != BlockJobState::starting) return; // it may waver on its way out
     job.state = BlockJobState::ready;
-    show_ending(machine_, job.disk, "yes");
-    machine_.report(event::BlockJobReady{job.disk});
+    report_ready(entry.data);
+}
+
+// One that cannot pivot ends all the same: somebody may wait for that.
+static Task<> pivot_or_cancel(std::shared_ptr<QemuMachine> machine, std::string disk) {
+    std::exception_ptr failure;
+    try {
+        co_await machine->block_jobs()->pivot(disk);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (!failure) co_return;
+    co_await machine->block_jobs()->cancel(disk);
+    std::rethrow_exception(failure);
+}
+
+void QemuBlockJobs::report_ready(const QemuBlockJob& job) {
+    const auto disk = job.job.disk;
+    show_ending(machine_, disk, "yes");
+    if (job.pivots) rpc::spawn(machine_.executor(), job.job.name, pivot_or_cancel(machine_.shared_from_this(), disk));
+    machine_.report(event::BlockJobReady{disk}); // may change the list of jobs
 }
 
 void QemuBlockJobs::on_event(const QmpEvent& event) {
+    if (event.name == "BLOCK_JOB_COMPLETED" && event.data.is_object())
+        for (auto& [disk, entry] : jobs_)
+            if (entry.data.job.name == event.data.value("device", "")) entry.data.error = event.data.value("error", "");
     if (event.name != "JOB_STATUS_CHANGE" || !event.data.is_object()) return;
     const std::string name = event.data.value("id", ""), status = event.data.value("status", "");
     for (auto& [disk, entry] : jobs_) {

@@ -12,10 +12,14 @@ class PlugSteps;
 
 struct QemuBlockJob {
     BlockJob job;
-    bool over = false; // QEMU has concluded it and waits to be told to forget it
+    bool over = false; // QEMU has concluded it and waits to be told to forget it; a pull it forgets by itself
+    // of a pull
+    std::string error;
+    bool lost = false; // QEMU knows nothing of it, so it ended somehow
     // of a pull or commit
     std::optional<std::uint32_t> top, base;
     bool delete_images = false;
+    bool pivots = false; // by itself
     // of a copy
     bool shallow = false, reuse = false;
     bool own_chain = false; // a shallow copy with images below that are not the disk's
@@ -23,6 +27,13 @@ struct QemuBlockJob {
     // of a backup
     std::vector<std::string> nodes; // that go with it, in the order of their removal
     std::string bitmap;             // temporary, on the disk's node
+    // Set once all documents show the end: what they name no more and still has to go.
+    struct Leftover {
+        BlockJobStatus status = BlockJobStatus::completed;
+        json commands = json::array(); // pairs of a command of QEMU and its arguments
+        std::vector<std::string> files;
+    };
+    std::optional<Leftover> leftover;
 };
 
 class QemuBlockJobs final : public BlockJobs {
@@ -40,7 +51,7 @@ class QemuBlockJobs final : public BlockJobs {
     Task<> cancel(std::string disk) override;
     Task<> pivot(std::string disk) override;
     Task<> over(std::string disk) override;
-    Task<std::optional<BlockJobEnd>> conclude(std::string disk) override;
+    Task<std::optional<BlockJobEnd>> conclude(std::string disk, Keep keep) override;
 
     // ---- for backups ----
     // Enters a job that the caller begins right away.
@@ -60,7 +71,7 @@ class QemuBlockJobs final : public BlockJobs {
   private:
     struct Entry {
         QemuBlockJob data;
-        std::shared_ptr<rpc::Signal> signal; // somebody waits for its end
+        std::shared_ptr<rpc::Signal> signal = nullptr; // somebody waits for its end
     };
     QemuBlockJob& get(const std::string& disk);
     Task<> begin(std::string disk, QemuBlockJob job, std::function<Task<>()> keep, std::string command, json arguments);
@@ -70,17 +81,23 @@ class QemuBlockJobs final : public BlockJobs {
     Task<> add_write_bitmap(std::string node, std::string disk);
     void set_over(Entry& entry);
     void set_ready(Entry& entry);
+    void report_ready(const QemuBlockJob& job);
 
-    // block_job_end.cpp
-    Task<> end_pull(QemuBlockJob job);
-    Task<> end_commit(QemuBlockJob job);
-    Task<> end_active_commit(QemuBlockJob job);
+    // block_job_end.cpp. Those that return links have taken them out of the live document.
+    using Links = std::vector<xml::BackingStore>;
+    Task<bool> has_pulled(QemuBlockJob job);
+    Task<Links> end_pull(QemuBlockJob job);
+    Task<Links> end_commit(QemuBlockJob job);
+    Task<Links> end_active_commit(QemuBlockJob job);
     Task<> fail_active_commit(QemuBlockJob job);
-    Task<> end_pivot(QemuBlockJob job);
-    Task<> abandon_copy(QemuBlockJob job);
+    Task<Links> end_pivot(QemuBlockJob job);
+    Task<Links> abandon_copy(QemuBlockJob job);
+    Task<Links> show_end(QemuBlockJob job, BlockJobEnd end);
+    Task<BlockJobFigures> learn_end(QemuBlockJob job, BlockJobEnd& end);
+    Task<> turn_to_end(std::string disk, BlockJobEnd& end, Keep keep);
     Task<> merge_bitmaps(Merge merge, std::optional<xml::Disk> reopened = std::nullopt);
-    Task<> remove_links(std::vector<xml::BackingStore> links);
-    Task<> remove_files(std::vector<xml::BackingStore> links);
+    Task<> remove_leftover(QemuBlockJob::Leftover leftover);
+    Task<> take_back(QemuBlockJob job);
 
     QemuMachine& machine_;
     std::map<std::string, Entry> jobs_; // by disk

@@ -5,8 +5,8 @@
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/machine.hpp"
 #include "drivers/qemu/plug.hpp"
+#include "rpc/log.hpp"
 #include <ctime>
-#include <spdlog/spdlog.h>
 
 namespace lodge::drivers::qemu {
 
@@ -165,7 +165,49 @@ void check_memory_change(const MemoryDevice& wanted, const MemoryDevice& present
 void QemuMachine::on_tray_moved(const std::string& device, bool open) {
     // QEMU names the device by its id or by its path.
     const auto slash = device.rfind('/');
+    if (open) tray_opened_.set();
     tell(event::TrayChange{slash == std::string::npos ? device : device.substr(slash + 1), open ? 0 : 1});
+}
+
+Task<QemuMachine::Tray> QemuMachine::tray_of(std::shared_ptr<QemuMachine> self, std::string device) {
+    for (const auto& drive : co_await self->ask("query-block"))
+        if (drive.value("qdev", "") == device) co_return Tray{drive.value("tray_open", false), drive.value("locked", false)};
+    co_return Tray{};
+}
+
+// A guest that has locked its drive is only asked, and opens it when it likes. One that is closed and not locked was opened, and
+// closed again by a reset of the bus, of which no event tells.
+Task<> QemuMachine::open_tray(std::shared_ptr<QemuMachine> self, Disk drive, bool force) {
+    static constexpr std::chrono::seconds patience{5};
+    const std::string device = block_device_id(drive);
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    bool asked = false;
+    for (;;) {
+        if (!asked) co_await self->ask("blockdev-open-tray", {{"id", device}, {"force", force}});
+        if (force) co_return;
+        self->tray_opened_.reset(); // before the question, so that what happens behind its answer counts
+        const auto tray = co_await tray_of(self, device);
+        if (tray.open) co_return;
+        asked = tray.locked;
+        const auto left = deadline - std::chrono::steady_clock::now();
+        if (tray.locked ? !co_await self->tray_opened_.wait(left) : left.count() <= 0)
+            fail(Code::operation_failed, "timed out waiting to open tray of '{}': the guest keeps it locked; --force opens it",
+                 drive.target.dev);
+    }
+}
+
+// QEMU closes an IDE drive's tray without a word when the guest resets the bus, as firmware does several times while it starts.
+Task<> QemuMachine::ask_with_open_tray(std::shared_ptr<QemuMachine> self, Disk drive, bool force, std::string command,
+                                       json arguments) {
+    constexpr int attempts = 5;
+    for (int attempt = 1;; ++attempt) {
+        if (drive.device == DiskDevice::cdrom) co_await open_tray(self, drive, force);
+        const json reply = co_await self->qmp().send(command, arguments).reply();
+        const auto error = reply.find("error");
+        if (error == reply.end()) co_return;
+        if (attempt == attempts || drive.device != DiskDevice::cdrom)
+            fail(Code::internal_error, "unable to execute QEMU command '{}': {}", command, error->value("desc", ""));
+    }
 }
 
 // The old medium goes first, and comes back when the new one cannot be put in.
@@ -183,36 +225,39 @@ Task<> QemuMachine::change_medium(std::shared_ptr<QemuMachine> self, std::shared
     assign_aliases(*plan);
     const BuildContext context =
         co_await running_context(self->parts_.world, plan, self->parts_.id, self->parts_.runtime.master_key_path());
-    const auto& world = *self->parts_.world;
+    if (!fresh.source.fd_group.empty())
+        fail(Code::operation_unsupported,
+             "a medium of file descriptor group '{}' can be put in only while the guest does not run", fresh.source.fd_group);
     std::vector<FormerOwner> owners;
     co_await rpc::blocking([&] {
-        if (world.settings.dynamic_ownership && world.identity && !fresh.source.empty())
-            owners = take_ownership(paths_to_own(fresh), *world.identity);
+        if (!fresh.source.empty()) owners = lend(self->parts_.runtime, paths_to_own(fresh));
     });
     PlugSteps steps(self->qmp_);
     std::exception_ptr failure;
     bool taken_out = false;
+    const std::string device = block_device_id(old);
+    const json id = {{"id", device}};
     try {
-        const std::string device = block_device_id(old);
-        const json id = {{"id", device}};
         if (!fresh.source.empty()) co_await add_block_nodes(steps, block_nodes(fresh, context));
-        if (old.device == DiskDevice::cdrom && old.target.tray != TrayState::open)
-            co_await steps.ask("blockdev-open-tray", {{"id", device}, {"force", force}});
-        co_await steps.ask("blockdev-remove-medium", id);
+        co_await ask_with_open_tray(self, old, force, "blockdev-remove-medium", id);
         taken_out = true;
         if (!fresh.source.empty())
-            co_await steps.ask("blockdev-insert-medium", {{"id", device}, {"node-name", block_nodes(fresh, context).top}});
+            co_await ask_with_open_tray(self, old, force, "blockdev-insert-medium",
+                                        {{"id", device}, {"node-name", block_nodes(fresh, context).top}});
         if (fresh.iotune && !fresh.source.empty()) co_await steps.ask("block_set_io_throttle", throttle_order(fresh));
         co_await steps.ask("blockdev-close-tray", id);
     } catch (...) {
         failure = std::current_exception();
     }
     if (failure) {
-        if (taken_out && !old.source.empty())
-            self->qmp().send("blockdev-insert-medium", {{"id", old.info.alias}, {"node-name", block_nodes(old, context).top}});
+        if (taken_out) {
+            if (!old.source.empty())
+                self->qmp().send("blockdev-insert-medium", {{"id", device}, {"node-name", block_nodes(old, context).top}});
+            self->qmp().send("blockdev-close-tray", id);
+        }
         co_await steps.undo();
         co_await rpc::blocking([&] {
-            if (world.identity) give_back(owners, *world.identity);
+            if (const auto& identity = self->parts_.runtime.identity) give_back(owners, *identity);
         });
         std::rethrow_exception(failure);
     }
@@ -221,7 +266,7 @@ Task<> QemuMachine::change_medium(std::shared_ptr<QemuMachine> self, std::shared
     if (old.source.empty()) co_return;
     for (const auto& [command, arguments] : removal_of(old)) {
         const json reply = co_await self->qmp().send(command, arguments).reply();
-        if (reply.contains("error")) spdlog::warn("{}: {}: {}", self->name(), command, reply["error"].value("desc", ""));
+        if (reply.contains("error")) log::warn("{}: {}: {}", self->name(), command, reply["error"].value("desc", ""));
     }
     if (old.source.path != fresh.source.path) co_await self->give_back_images(old);
 }

@@ -13,9 +13,9 @@
 #include "drivers/qemu/migratable.hpp"
 #include "drivers/qemu/runtime.hpp"
 #include "drivers/qemu/state_files.hpp"
+#include "rpc/log.hpp"
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <filesystem>
-#include <spdlog/spdlog.h>
 #include <strings.h>
 #include <sys/stat.h>
 
@@ -39,13 +39,13 @@ class QemuDriver final : public Driver {
             world_->identity = identity_of(world_->settings);
         } catch (const rpc::Error& error) {
             // Said at start-up, and again to whoever starts a guest.
-            spdlog::warn("{}", error.what());
+            log::warn("{}", error.what());
             identity_error_ = error.detail();
         }
         try {
             world_->swtpm_identity = swtpm_identity_of(world_->settings);
         } catch (const rpc::Error& error) {
-            spdlog::debug("{}", error.what()); // no swtpm is installed; a guest that wants one is told so
+            log::debug("{}", error.what()); // no swtpm is installed; a guest that wants one is told so
         }
         state_files_ = std::make_unique<QemuStateFiles>();
         world_->emulators =
@@ -66,6 +66,7 @@ class QemuDriver final : public Driver {
     Task<> settle_cpu(xml::Domain& domain) override;
     Task<unsigned> max_vcpus(std::string virt_type) override;
     Task<> complete(xml::Domain& domain, Completion completion) override;
+    Task<> check_device(xml::Domain domain, xml::DeviceAt device) override;
     void make_migratable(xml::Domain& domain) const override { qemu::make_migratable(domain, world_->paths.lib); }
     Task<std::string> native_command_line(xml::Domain& domain) override;
     Task<std::vector<std::string>> messages(std::string domain) override;
@@ -187,6 +188,7 @@ Task<std::shared_ptr<const CompleteContext>> QemuDriver::context_for(std::string
     }
     profile.devices.assign(info->types.begin(), info->types.end());
     profile.kvm = kvm_usable(world->identity);
+    profile.migratable_cpu = info->cpu_migratable;
     context->emulators.push_back(std::move(profile));
     context->nvram_dir = world->paths.lib + "/qemu/nvram";
     context->vnc_listen = world->settings.vnc_listen;
@@ -205,13 +207,23 @@ Task<std::shared_ptr<const CompleteContext>> QemuDriver::context_for(std::string
     co_return context;
 }
 
+// What runs the domain, and refuses one that this host has no emulator for.
+static std::string emulator_of(const xml::Domain& domain) {
+    if (!domain.devices.emulator.empty()) return domain.devices.emulator;
+    const auto& arch = domain.os.type.arch;
+    auto emulator = default_emulator(arch.empty() ? host_architecture() : arch);
+    if (find_program(emulator).empty() && !arch.empty())
+        rpc::fail(rpc::From::qemu, Code::config_unsupported, "No emulator found for arch '{}'", arch);
+    return emulator;
+}
+
+Task<> QemuDriver::check_device(xml::Domain domain, xml::DeviceAt device) {
+    const auto context = co_await context_for(emulator_of(domain));
+    qemu::check_device(domain, device, *context);
+}
+
 Task<> QemuDriver::complete(xml::Domain& domain, Completion completion) {
-    const std::string emulator = !domain.devices.emulator.empty()
-                                     ? domain.devices.emulator
-                                     : default_emulator(domain.os.type.arch.empty() ? host_architecture() : domain.os.type.arch);
-    if (domain.devices.emulator.empty() && find_program(emulator).empty() && !domain.os.type.arch.empty())
-        rpc::fail(rpc::From::qemu, Code::config_unsupported, "No emulator found for arch '{}'", domain.os.type.arch);
-    const auto context = co_await context_for(emulator);
+    const auto context = co_await context_for(emulator_of(domain));
     if (completion == Completion::checked)
         qemu::complete(domain, *context);
     else
@@ -229,6 +241,13 @@ static void require_placement(const xml::Domain& domain) {
 Task<std::string> QemuDriver::native_command_line(xml::Domain& domain) {
     const auto world = world_;
     require_placement(domain);
+    // As libvirt, which shows each NIC as a plain tap and finds it a place anew.
+    for (auto& nic : domain.devices.interfaces) {
+        auto boot = nic.info.boot;
+        nic.info = {};
+        nic.info.boot = std::move(boot);
+    }
+    co_await complete(domain, Completion::unchecked);
     const auto info = co_await world->emulators->get(domain.devices.emulator, accelerator_of(domain));
     settle_guest_cpu(domain, *world->cpus->of(info));
     assign_aliases(domain);
@@ -259,7 +278,7 @@ Task<> QemuDriver::forget(std::shared_ptr<const xml::Domain> domain, std::option
             const auto place = swtpm_place(*domain, tpm, world_->paths.lib, world_->paths.log);
             std::error_code error;
             std::filesystem::remove_all(std::filesystem::path(place.state).parent_path(), error);
-            if (error) spdlog::warn("{}: cannot remove the state of its TPM: {}", domain->name, error.message());
+            if (error) log::warn("{}: cannot remove the state of its TPM: {}", domain->name, error.message());
         }
     });
 }

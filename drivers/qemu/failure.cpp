@@ -1,10 +1,10 @@
 #include "drivers/qemu/failure.hpp"
 #include "drivers/host/sysfs.hpp"
+#include "rpc/log.hpp"
 #include "rpc/task.hpp"
 #include <fcntl.h>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::drivers::qemu {
@@ -63,7 +63,7 @@ void keep_failure(const std::string& path, const StartFailure& failure) {
     std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
     const rpc::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-        spdlog::warn("cannot keep why a start failed in '{}'", path);
+        log::warn("cannot keep why a start failed in '{}'", path);
 }
 
 void forget_failure(const std::string& path) { ::unlink(path.c_str()); }

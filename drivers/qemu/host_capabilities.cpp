@@ -74,6 +74,8 @@ xml::HostCell describe_cell(const HostCell& cell) {
     out.memory_kib = cell.memory_kib;
     for (const auto& pages : cell.pages) out.pages.push_back({pages.size_kib, pages.count});
     for (const auto& [id, value] : cell.distances) out.distances.push_back({id, value});
+    for (const auto& cache : cell.caches)
+        out.caches.push_back({cache.level, cache.associativity, cache.policy, {cache.size_kib}, cache.line});
     for (const auto& cpu : cell.cpus)
         out.cpus.push_back({cpu.id, static_cast<unsigned>(cpu.socket), static_cast<unsigned>(cpu.die),
                             static_cast<unsigned>(cpu.core), format_cpu_list(cpu.siblings)});
@@ -82,10 +84,63 @@ xml::HostCell describe_cell(const HostCell& cell) {
 
 xml::HostCacheBank describe_cache(const HostCache& bank) {
     const bool mib = bank.size_kib % 1024 == 0;
-    return {bank.id, bank.level, bank.type, mib ? bank.size_kib / 1024 : bank.size_kib, mib ? "MiB" : "KiB", bank.cpus};
+    return {bank.id, bank.level, bank.type, mib ? bank.size_kib / 1024 : bank.size_kib, mib ? "MiB" : "KiB", bank.cpus, {}};
+}
+
+// Sizes stand in the largest unit that divides both.
+xml::CacheControl describe_control(const ResctrlCache& cache, std::uint64_t bank_bytes) {
+    const std::uint64_t part = bank_bytes / cache.bits;
+    const std::uint64_t least = cache.min_bits > 1 ? part * cache.min_bits : 0;
+    std::uint64_t unit = 1;
+    const char* name = "B";
+    for (const char* larger : {"KiB", "MiB", "GiB"}) {
+        if (part == 0 || part % (unit * 1024) != 0 || least % (unit * 1024) != 0) break;
+        unit *= 1024;
+        name = larger;
+    }
+    xml::CacheControl control{part / unit, std::nullopt, name, cache.type, cache.max_groups};
+    if (least) control.min = least / unit;
+    return control;
+}
+
+// The features of a monitor are told apart by their prefix; without any there is none.
+std::optional<xml::ResourceMonitor> describe_monitor(const Resctrl& resctrl, std::string_view prefix) {
+    if (!resctrl.monitor) return std::nullopt;
+    xml::ResourceMonitor monitor;
+    monitor.max_monitors = resctrl.monitor->max_groups;
+    for (const auto& feature : resctrl.monitor->features)
+        if (feature.starts_with(prefix)) monitor.features.push_back({feature});
+    if (monitor.features.empty()) return std::nullopt;
+    return monitor;
 }
 
 } // namespace
+
+void describe_sharing(xml::HostCapabilities& host, const HostTopology& topology, const Resctrl& resctrl) {
+    for (const auto& access : topology.accesses) {
+        const auto way = [&](const char* type, std::uint64_t value, const char* unit) {
+            return xml::Interconnect{access.initiator, access.target, std::nullopt, type, value, unit};
+        };
+        host.topology->latencies.push_back(way("read", access.read_latency, ""));
+        host.topology->latencies.push_back(way("write", access.write_latency, ""));
+        host.topology->bandwidths.push_back(way("read", access.read_kib, "KiB"));
+        host.topology->bandwidths.push_back(way("write", access.write_kib, "KiB"));
+    }
+    for (std::size_t i = 0; i < topology.caches.size(); ++i) {
+        const auto& bank = topology.caches[i];
+        for (const auto& cache : resctrl.caches)
+            if (cache.level == bank.level) host.cache_banks[i].controls.push_back(describe_control(cache, bank.size_kib * 1024));
+        if (resctrl.bandwidth)
+            host.bandwidth_nodes.push_back(
+                {bank.id, bank.cpus, {resctrl.bandwidth->granularity, resctrl.bandwidth->min, resctrl.bandwidth->max_groups}});
+    }
+    host.cache_monitor = describe_monitor(resctrl, "llc_");
+    if (host.cache_monitor) {
+        host.cache_monitor->level = 3; // the only one that the kernel counts for
+        host.cache_monitor->reuse_threshold = resctrl.monitor->reuse_threshold;
+    }
+    host.bandwidth_monitor = describe_monitor(resctrl, "mbm_");
+}
 
 xml::HostCapabilities host_capabilities(const std::optional<Identity>& identity) {
     const HostTopology topology = host_topology();
@@ -99,6 +154,7 @@ xml::HostCapabilities host_capabilities(const std::optional<Identity>& identity)
     host.topology.emplace();
     for (const auto& cell : topology.cells) host.topology->cells.push_back(describe_cell(cell));
     for (const auto& bank : topology.caches) host.cache_banks.push_back(describe_cache(bank));
+    describe_sharing(host, topology, read_resctrl());
     host.security_models.push_back({"none", "0", {}});
     if (identity) {
         const std::string label = fmt::format("+{}:+{}", identity->uid, identity->gid);

@@ -1,4 +1,5 @@
 #include "drivers/qemu/host_side.hpp"
+#include "drivers/qemu/dac_label.hpp"
 #include "drivers/qemu/host_devices.hpp"
 #include "drivers/qemu/image.hpp"
 #include <cerrno>
@@ -177,28 +178,27 @@ void fill_channel_paths(xml::Domain& domain, const BuildContext& context) {
 
 std::vector<OwnedPath> paths_to_own(const xml::Disk& disk) {
     std::vector<OwnedPath> paths;
-    const auto add = [&](const std::string& path, bool restore) {
-        if (!path.empty()) paths.push_back({path, restore});
+    const auto add = [&](const xml::StorageSource& source, xml::SourceType reached, bool restore) {
+        const bool local = reached == xml::SourceType::file || reached == xml::SourceType::block;
+        OwnedPath path{source.path, restore};
+        if (local && !path.path.empty() && source.fd_group.empty() && lends_source(source.labels, path.owner))
+            paths.push_back(std::move(path));
     };
-    const auto reached = reached_as(disk.source);
-    const bool local = reached == xml::SourceType::file || reached == xml::SourceType::block;
-    const bool shared = disk.readonly || disk.shareable;
-    if (local) add(disk.source.path, !shared);
-    for (const auto* link : xml::links_below(disk))
-        if (link->source.type == xml::SourceType::file || link->source.type == xml::SourceType::block)
-            add(link->source.path, false);
+    add(disk.source, reached_as(disk.source), !disk.readonly && !disk.shareable);
+    for (const auto* link : xml::links_below(disk)) add(link->source, link->source.type, false);
     return paths;
 }
 
 std::vector<OwnedPath> paths_to_own(const xml::CharSource& source) {
     const auto& end = source.first();
-    if (end.path.empty()) return {};
+    std::optional<Identity> owner;
+    if (end.path.empty() || !lends_source(end.labels, owner)) return {};
     switch (source.type) {
-    case xml::CharType::dev: return {{end.path}};
-    case xml::CharType::pipe: return {{end.path}, {end.path + ".in"}, {end.path + ".out"}};
+    case xml::CharType::dev: return {{end.path, true, owner}};
+    case xml::CharType::pipe: return {{end.path, true, owner}, {end.path + ".in", true, owner}, {end.path + ".out", true, owner}};
     // Somebody listens there already; where QEMU is to listen it makes the socket itself.
     case xml::CharType::unix_:
-        return end.mode == xml::CharMode::bind ? std::vector<OwnedPath>{} : std::vector<OwnedPath>{{end.path}};
+        return end.mode == xml::CharMode::bind ? std::vector<OwnedPath>{} : std::vector<OwnedPath>{{end.path, true, owner}};
     default: return {};
     }
 }

@@ -18,7 +18,7 @@ xml::SourceType reached_as(const xml::StorageSource& source) {
 static int missing(const xml::Disk& disk) {
     const auto& source = disk.source;
     const auto type = reached_as(source);
-    if (source.empty() || (type != xml::SourceType::file && type != xml::SourceType::block)) return 0;
+    if (source.empty() || !source.fd_group.empty() || (type != xml::SourceType::file && type != xml::SourceType::block)) return 0;
     return ::access(source.path.c_str(), F_OK) == 0 ? 0 : errno;
 }
 
@@ -108,7 +108,7 @@ void find_chain(xml::Disk& disk) {
         if (!*below) {
             const auto type = reached_as(*source);
             ImageHeader header;
-            if (may_have_backing(format)) {
+            if (may_have_backing(format) && source->fd_group.empty()) { // nobody but QEMU looks into what is lent
                 if (type != xml::SourceType::file && type != xml::SourceType::block) return;
                 const Fd file = open_image(source->path);
                 if (!file) rpc::fail_errno(errno, fmt::format("Cannot access storage file '{}'", source->path));

@@ -1,12 +1,14 @@
 #include "drivers/qemu/launch.hpp"
 #include "drivers/host/node.hpp"
 #include "drivers/host/sysfs.hpp"
+#include "drivers/qemu/dac_label.hpp"
 #include "drivers/qemu/failure.hpp"
 #include "drivers/qemu/firmware.hpp"
 #include "drivers/qemu/helpers/helpers.hpp"
 #include "drivers/qemu/host_devices.hpp"
 #include "drivers/qemu/host_side.hpp"
 #include "drivers/qemu/image.hpp"
+#include "drivers/qemu/lent_fds.hpp"
 #include "drivers/qemu/machine.hpp"
 #include "drivers/qemu/memory_files.hpp"
 #include "drivers/qemu/state_files.hpp"
@@ -15,7 +17,6 @@
 #include "xml/secret.hpp"
 #include <algorithm>
 #include <csignal>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 namespace lodge::drivers::qemu {
@@ -66,8 +67,8 @@ BuildContext build_context(const World& world, const EmulatorInfo& emulator, int
     if (auto nodes = read_small_file("/sys/devices/system/node/online"); !nodes.empty()) context.host_nodes = std::move(nodes);
     context.sandbox = world.settings.seccomp_sandbox;
     context.dump_guest_core = world.settings.dump_guest_core;
-    for (const auto& [name, value] : Command::default_environment())
-        if (name == "PATH") context.path = value;
+    context.environment.clear();
+    for (const auto& [name, value] : Command::default_environment()) context.environment.push_back(name + "=" + value);
     return context;
 }
 
@@ -101,6 +102,14 @@ ImageFormats image_formats(const Settings& settings) {
 }
 
 namespace {
+
+// Where the guest's group stands, which the document of a running guest tells.
+std::string settle_partition(xml::Domain& domain) {
+    if (!domain.resource) domain.resource.emplace();
+    auto& partition = domain.resource->partition;
+    if (partition.empty()) partition = default_partition;
+    return partition;
+}
 
 // One start under way. What has been done so far is known here, so that fail() can undo it.
 class Launch {
@@ -138,7 +147,7 @@ class Launch {
     std::shared_ptr<QemuMachine> machine_;
     Fd connection_;
     std::vector<std::pair<std::string, Qmp::Pending>> orders_; // that must not be refused
-    std::optional<Qmp::Pending> chardevs_, cpus_;
+    std::optional<Qmp::Pending> chardevs_, cpus_, balloon_;
     StreamFilter state_; // what a restored guest's state comes from
 };
 
@@ -147,12 +156,14 @@ Task<> Launch::prepare() {
     const auto emulator = co_await world_->emulators->get(domain_.devices.emulator, accelerator_of(domain_));
     settle_guest_cpu(domain_, *world_->cpus->of(emulator));
     runtime_.ports = world_->displays->assign(domain_, world_->settings);
-    runtime_.identity = world_->identity;
+    runtime_.identity = settle_dac_label(domain_, world_->identity);
+    runtime_.lends = world_->settings.dynamic_ownership && lends_images(domain_);
     context_ = co_await guest_context(world_, request_.domain, request_.id);
     runtime_.domain_dir = domain_dir(domain_, context_);
     runtime_.log_file = fmt::format("{}/qemu/{}.log", world_->paths.log, domain_.name);
     runtime_.pid_file = fmt::format("{}/qemu/{}.pid", world_->paths.run, domain_.name);
-    if (world_->settings.cgroups) runtime_.cgroup = GuestCgroup::plan(world_->cgroups, request_.id, domain_.name);
+    if (world_->settings.cgroups && world_->cgroups.version != CgroupVersion::none)
+        runtime_.cgroup = GuestCgroup::plan(world_->cgroups, request_.id, domain_.name, settle_partition(domain_));
     runtime_made_ = true;
     const MasterKey key = random_key();
     context_.seal = [key](std::string_view plain) { return seal(key, plain); };
@@ -165,6 +176,8 @@ Task<> Launch::prepare() {
     });
     for (auto& disk : dropped)
         if (request_.sink) request_.sink->on_machine_event(std::move(disk));
+    for (auto& disk : domain_.devices.disks)
+        if (disk.source.empty()) disk.driver.type.reset(); // what no medium has, a running guest does not show
     co_await make_overlays(domain_, runtime_);
     assign_aliases(domain_);
     fill_channel_paths(domain_, context_);
@@ -174,8 +187,7 @@ Task<> Launch::prepare() {
         settle_firmware(domain_, wish);
         prepare_variables(domain_, wish);
         context_.scsi_generics = scsi_generics(domain_);
-        if (world_->settings.dynamic_ownership && world_->identity)
-            runtime_.owners = take_ownership(paths_to_own(domain_, context_.scsi_generics), *world_->identity);
+        runtime_.owners = lend(runtime_, paths_to_own(domain_, context_.scsi_generics));
         host_.open_devices(domain_, runtime_);
         host_.open_vhosts(domain_);
         mark_start(runtime_);
@@ -186,6 +198,7 @@ Task<> Launch::prepare() {
         context_.incoming = true;
     }
     context_.load_snapshot = request_.restore.snapshot;
+    for (const auto& disk : domain_.devices.disks) lend_fds(disk, request_.fd_groups, context_);
     host_.add_nics(domain_, request_.nics);
     auto monitor = listen_qmp(runtime_.monitor_path());
     context_.fds = host_.named_fds();
@@ -209,7 +222,7 @@ Command Launch::command(const CommandLine& line) const {
         command.env.emplace_back(setting.substr(0, equals), equals == std::string::npos ? "" : setting.substr(equals + 1));
     }
     for (const int fd : line.fds) command.fds.push_back({fd, fd});
-    command.identity = world_->identity;
+    command.identity = runtime_.identity;
     command.log_file = runtime_.log_file;
     command.umask = 0002;
     const auto& settings = world_->settings;
@@ -265,8 +278,11 @@ void Launch::say_hello() {
                               {"property", "guest-stats-polling-interval"},
                               {"value", *balloon->stats_period}});
         // A restored guest's balloon has its size already.
-        if (!request_.restore && domain_.current_memory_kib() < domain_.total_memory_kib())
-            order("balloon", {{"value", domain_.current_memory_kib() * 1024}});
+        if (!request_.restore) {
+            if (domain_.current_memory_kib() < domain_.total_memory_kib())
+                order("balloon", {{"value", domain_.current_memory_kib() * 1024}});
+            balloon_ = qmp.send("query-balloon");
+        }
     }
     chardevs_ = qmp.send("query-chardev");
     cpus_ = qmp.send("query-cpus-fast");
@@ -285,6 +301,12 @@ Task<> Launch::hear_answers() {
     co_await machine_->qmp().greeting(limit);
     for (auto& [what, pending] : orders_) co_await pending.result();
     machine_->take_ptys(co_await chardevs_->result());
+    if (!request_.restore) {
+        // What the guest has now: only its driver can give memory back.
+        const json answer = balloon_ ? co_await balloon_->reply() : json::object();
+        const auto size = answer.value("return", json::object()).value("actual", std::uint64_t{0});
+        domain_.current_memory = xml::Kibibytes{size ? size / 1024 : domain_.total_memory_kib()};
+    }
     const json cpus = co_await cpus_->result();
     machine_->take_vcpus(cpus);
     const auto asked = domain_.cpu;
@@ -382,9 +404,9 @@ rpc::Error Launch::judge(const rpc::Error& error, StartFailure& failure) const {
 
 // What QEMU's user may not open, of all that the document names.
 std::string Launch::who_is_in_the_way(const std::string& words) const {
-    if (!world_->identity || !words.contains("Permission denied")) return {};
-    for (const auto& [path, writable] : paths_to_own(domain_, context_.scsi_generics))
-        if (auto why = why_refused(path, *world_->identity, writable); !why.empty()) return why;
+    if (!runtime_.identity || !words.contains("Permission denied")) return {};
+    for (const auto& owned : paths_to_own(domain_, context_.scsi_generics))
+        if (auto why = why_refused(owned.path, *runtime_.identity, owned.restore); !why.empty()) return why;
     return {};
 }
 

@@ -1,5 +1,6 @@
 #include "drivers/qemu/libvirt_status.hpp"
 #include "drivers/process/spawn.hpp"
+#include "drivers/qemu/dac_label.hpp"
 #include "drivers/qemu/runtime.hpp"
 #include "xml/domain/domain.hpp"
 #include <filesystem>
@@ -49,7 +50,8 @@ std::vector<FormerOwner> owners_of(const xml::Domain& domain) {
 }
 
 GuestCgroup cgroup_of(const World& world, const AdoptRequest& request) {
-    auto cgroup = GuestCgroup::plan(world.cgroups, request.id, request.domain->name);
+    auto cgroup = GuestCgroup::plan(world.cgroups, request.id, request.domain->name,
+                                    request.domain->resource ? request.domain->resource->partition : "");
     std::erase_if(cgroup.folders, [](const std::string& folder) { return !fs::exists(folder); });
     return cgroup;
 }
@@ -67,6 +69,7 @@ nlohmann::json from_libvirt_status(const World& world, const AdoptRequest& reque
     runtime.pid_file = fmt::format("{}/qemu/{}.pid", world.paths.run, domain.name);
     runtime.cgroup = cgroup_of(world, request);
     runtime.identity = identity_of(domain);
+    runtime.lends = world.settings.dynamic_ownership && lends_images(domain);
     runtime.owners = owners_of(domain);
     for (const auto& channel : domain.devices.channels)
         if (channel.source.type == xml::CharType::unix_ && channel.source.first().mode == xml::CharMode::bind)

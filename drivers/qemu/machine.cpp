@@ -5,9 +5,9 @@
 #include "drivers/qemu/displays.hpp"
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/unplug.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
 #include <csignal>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 namespace lodge::drivers::qemu {
@@ -16,7 +16,8 @@ QemuMachine::QemuMachine(MachineParts parts)
     : parts_(std::move(parts))
     , keeper_(*this, parts_.image_formats)
     , block_jobs_(*this)
-    , ended_(parts_.executor) {}
+    , ended_(parts_.executor)
+    , tray_opened_(parts_.executor) {}
 
 QemuMachine::~QemuMachine() = default;
 
@@ -32,17 +33,19 @@ void QemuMachine::open_monitor(Fd connection) {
         if (self && self->supervised_) self->on_monitor_closed(reason);
     };
     qmp_ = Qmp::open(parts_.executor, std::move(connection), std::move(options));
+    // How a state is written or read is told by events, of guests that were adopted as well.
+    qmp_->send("migrate-set-capabilities", {{"capabilities", {{{"capability", "events"}, {"state", true}}}}});
 }
 
 // The end of the process is the usual cause and is told by the pidfd, at the latest a moment later.
 void QemuMachine::on_monitor_closed(const std::string& reason) {
-    spdlog::debug("{}: monitor closed: {}", name(), reason);
+    log::debug("{}: monitor closed: {}", name(), reason);
     background("monitor", look_after_monitor(shared_from_this()));
 }
 
 Task<> QemuMachine::look_after_monitor(std::shared_ptr<QemuMachine> self) {
     if (co_await self->process().wait(5s)) co_return;
-    spdlog::error("{}: cannot be asked anything any more: {}", self->name(), self->qmp_->reason());
+    log::error("{}: cannot be asked anything any more: {}", self->name(), self->qmp_->reason());
     self->tell(event::ControlLost{});
 }
 
@@ -111,6 +114,7 @@ Task<> QemuMachine::await_end(std::shared_ptr<QemuMachine> self) {
     co_await end_backup_with_guest(self); // before anybody hears of the end
     self->block_jobs_.on_end();
     for (const auto& [alias, unplug] : self->unplugs_) unplug->over.set();
+    self->tray_opened_.set();
     if (self->parts_.sink) co_await self->parts_.sink->on_machine_released();
     self->tell(event::Ended{reason, std::move(tail)});
     self->supervised_ = false;

@@ -83,10 +83,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     Task<> own_images(xml::Disk disk);
     Task<> give_back_images(xml::Disk disk);
     // A disk of the backup is through; the last one ends it.
-    struct Progress {
-        std::uint64_t current = 0, total = 0;
-    };
-    Task<> end_backup_of(std::string disk, BlockJobEnd end, QemuBlockJob job, Progress progress);
+    Task<> end_backup_of(std::string disk, BlockJobEnd end, QemuBlockJob job, BlockJobFigures figures);
 
     // Ends the process, whatever it does, and waits for it; nothing is told.
     static Task<> kill(std::shared_ptr<QemuMachine> self);
@@ -234,6 +231,14 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
                             bool force);
     static Task<> change_medium(std::shared_ptr<QemuMachine> self, std::shared_ptr<xml::Domain> plan, std::size_t place,
                                 bool force);
+    // Asks for `command` of a drive whose tray must stand open for it, and opens it as often as that takes.
+    static Task<> ask_with_open_tray(std::shared_ptr<QemuMachine> self, xml::Disk drive, bool force, std::string command,
+                                     json arguments);
+    static Task<> open_tray(std::shared_ptr<QemuMachine> self, xml::Disk drive, bool force);
+    struct Tray {
+        bool open = false, locked = false;
+    };
+    static Task<Tray> tray_of(std::shared_ptr<QemuMachine> self, std::string device);
 
     MachineParts parts_;
     QemuStateKeeper keeper_;
@@ -261,6 +266,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     std::set<std::string> limited_logs_;                     // that the driver watches for us
     std::string plugging_;                                   // the document of a device that is being plugged in
     std::map<std::string, std::shared_ptr<Unplug>> unplugs_; // by alias: who waits for a guest to let go
+    rpc::Signal tray_opened_;                                // some drive's
 };
 
 // block_set_io_throttle for a disk's <iotune>.

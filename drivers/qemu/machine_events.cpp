@@ -1,9 +1,9 @@
 // What QEMU tells, turned into what a driver tells: one row per event of QEMU.
 #include "drivers/qemu/machine.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
 #include <algorithm>
 #include <span>
-#include <spdlog/spdlog.h>
 
 namespace lodge::drivers::qemu {
 
@@ -85,6 +85,7 @@ const QemuMachine::EventRow QemuMachine::event_rows[] = {
     {"SUSPEND", [](QemuMachine& m, const QmpEvent&) { m.on_sleep(false); }},
     {"SUSPEND_DISK", [](QemuMachine& m, const QmpEvent&) { m.on_sleep(true); }},
     {"WAKEUP", [](QemuMachine& m, const QmpEvent&) { m.tell(event::Wakeup{}); }},
+    {"BLOCK_JOB_COMPLETED", [](QemuMachine& m, const QmpEvent& e) { m.block_jobs_.on_event(e); }},
     {"JOB_STATUS_CHANGE", [](QemuMachine& m, const QmpEvent& e) { m.block_jobs_.on_event(e); }},
     {"VNC_CONNECTED", [](QemuMachine& m, const QmpEvent& e) { m.on_graphics(e.name, e.data); }},
     {"VNC_INITIALIZED", [](QemuMachine& m, const QmpEvent& e) { m.on_graphics(e.name, e.data); }},
@@ -131,7 +132,7 @@ void QemuMachine::on_shutdown(const json& data) {
 }
 
 void QemuMachine::on_panic(const json& data) {
-    spdlog::warn("{}: guest panicked ({})", name(), text(data, "action"));
+    log::warn("{}: guest panicked ({})", name(), text(data, "action"));
     state_ = RunState::crashed;
     told_not_running_ = true;
     tell(event::Panicked{});

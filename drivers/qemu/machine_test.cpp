@@ -236,7 +236,7 @@ TEST_CASE("a running guest's disks are backed up at one point in time", "[qemu]"
     CHECK(house.finish(machine->block_info("vda")).capacity == 1 << 20);
     house.sink.conclude = [&](const std::string& disk) {
         const auto end = [](std::shared_ptr<Machine> owner, std::string name) -> Task<> {
-            co_await owner->block_jobs()->conclude(name);
+            co_await owner->block_jobs()->conclude(name, [](BlockJobEnd) -> Task<> { co_return; });
         };
         rpc::spawn(house.io.get_executor(), "conclude", end(machine, disk));
     };

@@ -55,6 +55,11 @@ void make_migratable(xml::Domain& domain, const std::string& lib) {
     if (auto& audios = domain.devices.audios; audios.size() == 1 && is_default(audios.front(), domain.devices.graphics))
         audios.clear();
     for (auto& display : domain.devices.graphics) drop_chosen(display);
+    for (auto& disk : domain.devices.disks)
+        if (disk.source.empty() && !disk.driver.type) disk.driver.type = xml::StorageFormat::raw; // as every drive is defined
+    std::erase_if(domain.seclabels, [](const xml::SecLabel& label) {                              // each host has its own
+        return label.model == "dac" && label.type == xml::SecLabelType::dynamic && label.base_label.empty();
+    });
     // Sockets whose place the host chose are chosen anew.
     for (auto& channel : domain.devices.channels)
         if (channel.source.type == xml::CharType::unix_ && channel.source.first().path.starts_with(lib + "/qemu/channel/"))

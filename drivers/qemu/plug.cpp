@@ -5,11 +5,12 @@
 #include "drivers/qemu/host_side.hpp"
 #include "drivers/qemu/image.hpp"
 #include "drivers/qemu/launch.hpp"
+#include "drivers/qemu/lent_fds.hpp"
 #include "drivers/qemu/machine.hpp"
 #include "drivers/qemu/master_key.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::drivers::qemu {
@@ -32,12 +33,24 @@ Task<> PlugSteps::undo() {
     for (auto step = undo_.rbegin(); step != undo_.rend(); ++step) {
         if (qmp_->closed()) break;
         const json reply = co_await qmp_->send(step->first, step->second).reply();
-        if (reply.contains("error")) spdlog::debug("undoing with {} failed: {}", step->first, reply["error"].dump());
+        if (reply.contains("error")) log::debug("undoing with {} failed: {}", step->first, reply["error"].dump());
     }
     undo_.clear();
 }
 
+Task<> PlugSteps::lend(FdSet set) {
+    const json number = {{"fdset-id", set.number}};
+    for (const int fd : set.fds) {
+        json arguments = number;
+        arguments["opaque"] = set.opaque;
+        auto sent = qmp_->send("add-fd", std::move(arguments), Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)));
+        co_await sent.result();
+    }
+    undo_with("remove-fd", number);
+}
+
 Task<> add_block_nodes(PlugSteps& steps, BlockNodes nodes) {
+    for (const auto& set : nodes.fd_sets) co_await steps.lend(set);
     for (const auto& object : nodes.objects)
         co_await steps.step("object-add", json(object), "object-del", {{"id", object.at("id").get<std::string>()}});
     for (const auto& node : nodes.nodes)
@@ -61,6 +74,7 @@ class Plug {
         , plan_(attachment.plan)
         , at_(attachment.device)
         , nic_(std::move(attachment.nic))
+        , fd_groups_(std::move(attachment.fd_groups))
         , keep_(std::move(attachment.keep))
         , steps_(machine_->qmp_)
         , made_(machine_->parts_.runtime) {
@@ -102,6 +116,7 @@ class Plug {
     DeviceAt at_;
     NicBackend nic_;
     std::vector<NicBackend> taps_; // open until QEMU has them
+    FdGroups fd_groups_;
     std::function<Task<>()> keep_;
     PlugSteps steps_;
     Runtime made_; // what this device adds to the guest's
@@ -177,9 +192,7 @@ Task<> Plug::add_device(Json device) {
 }
 
 Task<> Plug::own(std::vector<OwnedPath> paths) {
-    const auto& world = *machine_->parts_.world;
-    if (!world.settings.dynamic_ownership || !world.identity) co_return;
-    co_await rpc::blocking([this, &world, &paths] { owners_ = take_ownership(paths, *world.identity); });
+    co_await rpc::blocking([this, &paths] { owners_ = lend(machine_->parts_.runtime, paths); });
     if (owners_.empty()) co_return;
     auto& all = machine_->parts_.runtime.owners;
     all.insert(all.end(), owners_.begin(), owners_.end());
@@ -248,6 +261,7 @@ Task<> Plug::plug(Disk& disk) {
         const std::string id = "chr-vu-" + disk.info.alias;
         co_await steps_.step("chardev-add", json(chardev_backend(source, id, "disk", {})), "chardev-remove", {{"id", id}});
     } else {
+        lend_fds(disk, fd_groups_, context_);
         co_await add_block_nodes(steps_, block_nodes(disk, context_));
     }
     co_await add_device(device_json(*plan_, disk, context_));

@@ -16,6 +16,8 @@ class PlugSteps {
     // Asks, and remembers what undoes it.
     Task<> step(std::string command, json arguments, std::string undo, json undo_arguments);
     void undo_with(std::string command, json arguments);
+    // Gives QEMU copies of the descriptors.
+    Task<> lend(FdSet set);
     // The last step first; what QEMU refuses now is only logged.
     Task<> undo();
 

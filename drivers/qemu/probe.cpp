@@ -2,11 +2,11 @@
 #include "drivers/host/sysfs.hpp"
 #include "drivers/process/process.hpp"
 #include "drivers/qemu/qmp.hpp"
+#include "rpc/log.hpp"
 #include <boost/asio/this_coro.hpp>
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
-#include <spdlog/spdlog.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -289,7 +289,7 @@ Task<std::shared_ptr<const EmulatorInfo>> EmulatorCache::load_or_ask(std::string
                                                                      std::string stamp) {
     const std::string file = cache_file(program, accelerator);
     if (auto kept = read_cache(file, stamp)) co_return kept;
-    spdlog::debug("asking {} what it can do", program);
+    log::debug("asking {} what it can do", program);
     const auto fresh = std::make_shared<const EmulatorInfo>(co_await probe_emulator(program, accelerator, identity_));
     std::string text = json{{"stamp", stamp}, {"info", *fresh}}.dump();
     co_await rpc::blocking([&file, &text] { write_cache(file, text); });

@@ -1,8 +1,8 @@
 #include "drivers/qemu/qmp.hpp"
+#include "rpc/log.hpp"
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <deque>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -76,7 +76,7 @@ Qmp::Pending Qmp::enqueue(std::string command, json message, Fd with_fd) {
         waiting_.emplace(id, slot);
         // Names from documents need not be UTF-8; what is not becomes a replacement character rather than an exception.
         std::string bytes = message.dump(-1, ' ', false, json::error_handler_t::replace);
-        spdlog::debug("{}: QMP > {}", options_.name, bytes);
+        log::debug("{}: QMP > {}", options_.name, bytes);
         io_->out.push_back({bytes + "\r\n", std::move(with_fd)});
         give_output();
     }
@@ -162,7 +162,7 @@ void Qmp::take_input() {
 bool Qmp::take_line(std::string_view line) {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
     if (line.empty()) return true;
-    spdlog::debug("{}: QMP < {}", options_.name, line.substr(0, 4096));
+    log::debug("{}: QMP < {}", options_.name, line.substr(0, 4096));
     json message = json::parse(line, nullptr, false);
     if (!message.is_object()) return end(fmt::format("cannot parse json {}", line.substr(0, 200))), false;
     if (message.contains("QMP")) {

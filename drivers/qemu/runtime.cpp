@@ -1,6 +1,7 @@
 #include "drivers/qemu/runtime.hpp"
 #include "drivers/host/sysfs.hpp"
 #include "rpc/error.hpp"
+#include "rpc/log.hpp"
 #include "rpc/task.hpp"
 #include <cerrno>
 #include <chrono>
@@ -11,7 +12,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <poll.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,11 +25,14 @@ using rpc::Fd;
 
 void to_json(json& out, const Runtime& runtime) {
     json owners = json::array();
-    for (const auto& owner : runtime.owners) owners.push_back({owner.path, owner.uid, owner.gid});
-    out = {{"domain_dir", runtime.domain_dir},  {"log_file", runtime.log_file}, {"pid_file", runtime.pid_file},
-           {"log_start", runtime.log_start},    {"sockets", runtime.made},      {"cgroup", runtime.cgroup.folders},
-           {"owners", std::move(owners)},       {"ports", runtime.ports},       {"helpers", runtime.helpers},
-           {"memory_dirs", runtime.memory_dirs}};
+    for (const auto& owner : runtime.owners) {
+        owners.push_back({owner.path, owner.uid, owner.gid});
+        if (owner.lent_to) owners.back().push_back(*owner.lent_to);
+    }
+    out = {{"domain_dir", runtime.domain_dir},   {"log_file", runtime.log_file}, {"pid_file", runtime.pid_file},
+           {"log_start", runtime.log_start},     {"sockets", runtime.made},      {"cgroup", runtime.cgroup.folders},
+           {"owners", std::move(owners)},        {"ports", runtime.ports},       {"helpers", runtime.helpers},
+           {"memory_dirs", runtime.memory_dirs}, {"lends", runtime.lends}};
     if (runtime.identity) out["identity"] = {runtime.identity->uid, runtime.identity->gid};
 }
 
@@ -44,9 +47,17 @@ void from_json(const json& in, Runtime& runtime) {
     // Guests that an older daemon started have none.
     runtime.helpers = in.value("helpers", std::vector<Helper>{});
     runtime.memory_dirs = in.value("memory_dirs", std::vector<std::string>{});
-    for (const auto& owner : in.at("owners")) runtime.owners.push_back({owner.at(0), owner.at(1), owner.at(2)});
+    for (const auto& owner : in.at("owners"))
+        runtime.owners.push_back({owner.at(0), owner.at(1), owner.at(2),
+                                  owner.size() > 3 ? std::optional(owner.at(3).get<unsigned>()) : std::nullopt});
+    runtime.lends = in.value("lends", true);
     if (const auto identity = in.find("identity"); identity != in.end())
         runtime.identity = Identity{identity->at(0), identity->at(1), {}};
+}
+
+std::vector<FormerOwner> lend(const Runtime& runtime, const std::vector<OwnedPath>& paths) {
+    if (!runtime.lends || !runtime.identity) return {};
+    return take_ownership(paths, *runtime.identity);
 }
 
 // Makes a folder and what leads to it; the last one belongs to QEMU's user.
@@ -134,7 +145,7 @@ static void take_back(const fs::path& mark) {
     const auto runtime = json::parse(whole_file(mark)).get<Runtime>();
     // The status file was written, only the mark had not gone: that guest is adopted.
     if (fs::exists(fs::path(runtime.pid_file).replace_extension(".xml"))) return end_of_start(runtime);
-    spdlog::warn("{}: was being started when the daemon ended; taken back", fs::path(runtime.pid_file).stem().string());
+    log::warn("{}: was being started when the daemon ended; taken back", fs::path(runtime.pid_file).stem().string());
     end_process_of(runtime);
     remove_runtime(runtime);
 }
@@ -151,7 +162,7 @@ void take_back_unfinished_starts(const std::string& run_folder) {
         try {
             take_back(mark);
         } catch (const std::exception& error) {
-            spdlog::error("{}: {}", mark.string(), error.what());
+            log::error("{}: {}", mark.string(), error.what());
         }
     }
 }

@@ -18,8 +18,9 @@ struct Runtime {
     std::vector<std::string> made; // sockets and overlays outside the folders; removed afterwards
     GuestCgroup cgroup;
     std::vector<FormerOwner> owners;
-    std::optional<Identity> identity;
-    std::vector<unsigned> ports; // of displays
+    std::optional<Identity> identity; // as whom QEMU runs
+    bool lends = true;                // gives QEMU's user what it is to open
+    std::vector<unsigned> ports;      // of displays
     std::vector<Helper> helpers;
     std::vector<std::string> memory_dirs; // of memory that is files; removed with what is in them
 
@@ -31,6 +32,8 @@ struct Runtime {
 void to_json(nlohmann::json& json, const Runtime& runtime);
 void from_json(const nlohmann::json& json, Runtime& runtime);
 
+// Gives QEMU what it is to open, unless the configuration or the document leaves all that alone. As take_ownership().
+std::vector<FormerOwner> lend(const Runtime& runtime, const std::vector<OwnedPath>& paths);
 // Folders, which QEMU's user may enter, and the key of its secrets, for it to read.
 void make_runtime(const Runtime& runtime, const MasterKey& key);
 // Begins this run in the log: when, by whom, and the command line.

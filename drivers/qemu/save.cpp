@@ -1,8 +1,8 @@
 // Save images and core dumps: QEMU writes into a descriptor of ours and says when it is done.
 #include "drivers/qemu/machine.hpp"
 #include "drivers/qemu/state_keeper.hpp"
+#include "rpc/log.hpp"
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -133,7 +133,6 @@ Task<> QemuStateKeeper::await_stream(std::shared_ptr<Stream> stream) {
 
 Task<> QemuStateKeeper::stream_out(std::shared_ptr<Stream> stream, Fd into) {
     auto qmp = machine_.shared_qmp();
-    qmp->send("migrate-set-capabilities", {{"capabilities", {{{"capability", "events"}, {"state", true}}}}});
     qmp->send("migrate-set-parameters", {{"max-bandwidth", no_limit}});
     const std::string name = "lodge-state";
     auto passed = qmp->send("getfd", {{"fdname", name}}, std::move(into));
@@ -208,7 +207,7 @@ Task<> QemuStateKeeper::dump(DumpTarget target) {
             try {
                 format = stream_format(formats_.dump, "dump");
             } catch (const rpc::Error& error) {
-                spdlog::warn("{}, using raw", error.detail());
+                log::warn("{}, using raw", error.detail());
             }
             filter = StreamFilter::packing(executor(), format, duplicate(out.file), "dump");
             co_await stream_out(stream, filter.take_end());
@@ -237,7 +236,6 @@ Task<> QemuStateKeeper::load(Fd file) {
     auto qmp = machine_.shared_qmp();
     std::exception_ptr failure;
     try {
-        qmp->send("migrate-set-capabilities", {{"capabilities", {{{"capability", "events"}, {"state", true}}}}});
         const std::string name = "lodge-state";
         auto passed = qmp->send("getfd", {{"fdname", name}}, std::move(file));
         auto begun = qmp->send("migrate-incoming", {{"uri", "fd:" + name}});

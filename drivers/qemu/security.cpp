@@ -79,12 +79,14 @@ std::string why_refused(const std::string& path, const Identity& identity, bool 
 
 std::vector<FormerOwner> take_ownership(const std::vector<OwnedPath>& paths, const Identity& identity) {
     std::vector<FormerOwner> former;
-    for (const auto& [path, restore] : paths) {
+    for (const auto& [path, restore, other] : paths) {
+        const Identity& owner = other ? *other : identity;
         const Opened file(path);
         if (!file.fd || S_ISDIR(file.info.st_mode)) continue; // QEMU says it better when it cannot open it
-        if (file.info.st_uid == identity.uid && file.info.st_gid == identity.gid) continue;
-        if (file.chown(identity.uid, identity.gid)) {
-            if (restore) former.push_back({path, file.info.st_uid, file.info.st_gid});
+        if (file.info.st_uid == owner.uid && file.info.st_gid == owner.gid) continue;
+        if (file.chown(owner.uid, owner.gid)) {
+            if (restore)
+                former.push_back({path, file.info.st_uid, file.info.st_gid, other ? std::optional(other->uid) : std::nullopt});
             continue;
         }
         const int error = errno;
@@ -92,7 +94,7 @@ std::vector<FormerOwner> take_ownership(const std::vector<OwnedPath>& paths, con
         if (error == EROFS || error == EOPNOTSUPP || error == EINVAL || error == ENOSYS || (error == EPERM && ::geteuid() != 0))
             continue;
         give_back(former, identity);
-        rpc::fail_errno(error, fmt::format("unable to set user and group to '{}:{}' on '{}'", identity.uid, identity.gid, path));
+        rpc::fail_errno(error, fmt::format("unable to set user and group to '{}:{}' on '{}'", owner.uid, owner.gid, path));
     }
     return former;
 }
@@ -100,7 +102,7 @@ std::vector<FormerOwner> take_ownership(const std::vector<OwnedPath>& paths, con
 void give_back(const std::vector<FormerOwner>& former, const Identity& identity) {
     for (const auto& owner : former) {
         const Opened file(owner.path);
-        if (file.fd && file.info.st_uid == identity.uid) file.chown(owner.uid, owner.gid);
+        if (file.fd && file.info.st_uid == owner.lent_to.value_or(identity.uid)) file.chown(owner.uid, owner.gid);
     }
 }
 

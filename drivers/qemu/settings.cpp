@@ -1,13 +1,13 @@
 #include "drivers/qemu/settings.hpp"
 #include "drivers/host/sysfs.hpp"
 #include "rpc/error.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
 #include <charconv>
 #include <functional>
 #include <grp.h>
 #include <map>
 #include <pwd.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::drivers::qemu {
@@ -193,7 +193,7 @@ Settings read_settings(const std::string& path) {
     if (const auto node = values.extract("max_core"); !node.empty() && node.mapped() != "unlimited")
         take(settings.max_core, node.mapped(), "max_core", path);
     read_log_limits(settings, path, values);
-    for (const auto& [name, value] : values) spdlog::warn("{}: '{}' is not known and has no effect", path, name);
+    for (const auto& [name, value] : values) log::warn("{}: '{}' is not known and has no effect", path, name);
     return settings;
 }
 
@@ -205,33 +205,22 @@ static std::optional<unsigned> numeric(std::string_view name) {
     return parsed.ec == std::errc() && parsed.ptr == name.data() + name.size() ? std::optional(id) : std::nullopt;
 }
 
-// `what` runs as user and group, which the keys of qemu.conf name.
-static std::optional<Identity> identity_for(const std::string& user, const std::string& group, const char* what,
-                                            const char* keys) {
-    if (::geteuid() != 0) return std::nullopt;
-    Identity identity;
-    std::string login;
-    if (const auto uid = numeric(user)) {
-        identity.uid = *uid;
-        if (const passwd* entry = ::getpwuid(*uid)) login = entry->pw_name;
-    } else if (const passwd* entry = ::getpwnam(user.c_str())) {
-        identity.uid = entry->pw_uid;
-        login = entry->pw_name;
-    } else {
-        rpc::fail(Code::system_error,
-                  "user '{}', as which {} is to run, does not exist: create it (systemd-sysusers) or set '{}user' in qemu.conf",
-                  user, what, keys);
-    }
-    if (const auto gid = numeric(group)) {
-        identity.gid = *gid;
-    } else if (const ::group* entry = ::getgrnam(group.c_str())) {
-        identity.gid = entry->gr_gid;
-    } else {
-        rpc::fail(Code::system_error,
-                  "group '{}', as which {} is to run, does not exist: create it (systemd-sysusers) or set '{}group' in qemu.conf",
-                  group, what, keys);
-    }
-    identity.groups = {identity.gid};
+// The numbers of a user and of a group, which are names or numbers themselves; nothing: there is none of that name.
+static std::optional<uid_t> user_number(const std::string& user) {
+    if (const auto uid = numeric(user)) return *uid;
+    const passwd* entry = ::getpwnam(user.c_str());
+    return entry ? std::optional(entry->pw_uid) : std::nullopt;
+}
+static std::optional<gid_t> group_number(const std::string& name) {
+    if (const auto gid = numeric(name)) return *gid;
+    const ::group* entry = ::getgrnam(name.c_str());
+    return entry ? std::optional(entry->gr_gid) : std::nullopt;
+}
+
+static Identity with_groups(uid_t uid, gid_t gid) {
+    Identity identity{uid, gid, {gid}};
+    const passwd* user = ::getpwuid(uid);
+    const std::string login = user ? user->pw_name : "";
     if (login.empty()) return identity;
     // All groups of the user, among them the one of his own that /dev/kvm belongs to.
     const passwd* entry = ::getpwnam(login.c_str());
@@ -242,6 +231,30 @@ static std::optional<Identity> identity_for(const std::string& user, const std::
     if (std::find(identity.groups.begin(), identity.groups.end(), identity.gid) == identity.groups.end())
         identity.groups.push_back(identity.gid);
     return identity;
+}
+
+Identity identity_named(const std::string& user, const std::string& group) {
+    const auto uid = user_number(user);
+    if (!uid) rpc::fail(Code::invalid_arg, "Failed to parse user '{}': there is none of that name", user);
+    const auto gid = group_number(group);
+    if (!gid) rpc::fail(Code::invalid_arg, "Failed to parse group '{}': there is none of that name", group);
+    return with_groups(*uid, *gid);
+}
+
+// `what` runs as user and group, which the keys of qemu.conf name.
+static std::optional<Identity> identity_for(const std::string& user, const std::string& group, const char* what,
+                                            const char* keys) {
+    if (::geteuid() != 0) return std::nullopt;
+    const auto missing = [&](const char* kind, const std::string& name) {
+        rpc::fail(Code::system_error,
+                  "{} '{}', as which {} is to run, does not exist: create it (systemd-sysusers) or set '{}{}' in qemu.conf", kind,
+                  name, what, keys, kind);
+    };
+    const auto uid = user_number(user);
+    if (!uid) missing("user", user);
+    const auto gid = group_number(group);
+    if (!gid) missing("group", group);
+    return with_groups(*uid, *gid);
 }
 
 std::optional<Identity> identity_of(const Settings& settings) { return identity_for(settings.user, settings.group, "QEMU", ""); }

@@ -44,6 +44,8 @@ struct Settings {
 Settings read_settings(const std::string& path);
 // Who QEMU runs as; none when we are not root and run it as ourselves. Throws Code::system_error naming who is missing.
 std::optional<Identity> identity_of(const Settings& settings);
+// A user and a group, each a name or a number. Throws Code::invalid_arg naming who is missing.
+Identity identity_named(const std::string& user, const std::string& group);
 // Who swtpm runs as: the same rules.
 std::optional<Identity> swtpm_identity_of(const Settings& settings);
 

@@ -1,7 +1,7 @@
 #include "drivers/qemu/state_files.hpp"
 #include "drivers/process/process.hpp"
+#include "rpc/log.hpp"
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::drivers::qemu {
@@ -107,7 +107,7 @@ Task<> QemuStateFiles::snapshot_images(std::vector<std::string> images, std::str
             done.push_back(image);
         } catch (const rpc::Error& error) {
             // What cannot be deleted does not keep the others from being deleted.
-            if (action == SnapshotAction::remove) spdlog::warn("{}", error.what());
+            if (action == SnapshotAction::remove) log::warn("{}", error.what());
             failure = std::current_exception();
         }
         if (failure && action != SnapshotAction::remove) break;
@@ -119,6 +119,14 @@ Task<> QemuStateFiles::snapshot_images(std::vector<std::string> images, std::str
 
 Task<> QemuStateFiles::create_overlay(std::string backing, std::string backing_format, Overlay overlay) {
     co_await run_checked(qemu_img({"create", "-q", "-f", overlay.format, "-F", backing_format, "-b", backing, overlay.path}));
+}
+
+Task<> QemuStateFiles::merge_image(Image image, Image below, std::optional<Image> above) {
+    const RunLimits hours{.time = std::chrono::hours(12)};
+    co_await run_checked(qemu_img({"commit", "-q", "-d", "-f", image.format, "-b", below.path, image.path}), hours);
+    if (above)
+        co_await run_checked(
+            qemu_img({"rebase", "-q", "-u", "-f", above->format, "-F", below.format, "-b", below.path, above->path}), hours);
 }
 
 } // namespace lodge::drivers::qemu

@@ -10,6 +10,7 @@ class QemuStateFiles final : public StateFiles {
     Task<SaveHead> read_head(std::string path) override;
     Task<bool> is_partial(std::string path) override;
     Task<> replace_head(std::string path, SaveHead head) override;
+    Task<> merge_image(Image image, Image below, std::optional<Image> above) override;
     Task<> snapshot_images(std::vector<std::string> images, std::string name, SnapshotAction action) override;
     Task<> create_overlay(std::string backing, std::string backing_format, Overlay overlay) override;
 };

@@ -5,8 +5,8 @@
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/machine.hpp"
 #include "drivers/qemu/plug.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::drivers::qemu {
@@ -73,7 +73,7 @@ bool shares_slot(const Domain& domain, const DeviceInfo& info) {
     if (info.address->pci.multifunction && *info.address->pci.multifunction) return true;
     if (info.address->pci.function.value != 0) return true;
     const auto& mine = info.address->pci;
-    for (std::size_t kind = 0; kind < std::variant_size_v<Device>; ++kind)
+    for (std::size_t kind = 0; kind < device_kinds; ++kind)
         for (std::size_t place = 0; place < count_of(domain.devices, kind); ++place) {
             const Device other = device_at(domain.devices, {kind, place});
             const auto* there = info_of(other);
@@ -167,15 +167,18 @@ std::vector<std::pair<std::string, json>> removal_of(const Disk& disk) {
     for (auto node = nodes.nodes.rbegin(); node != nodes.nodes.rend(); ++node)
         orders.emplace_back("blockdev-del", json{{"node-name", node->at("node-name").get<std::string>()}});
     for (const auto& object : nodes.objects) remove_object(orders, object.at("id").get<std::string>());
+    const auto forget_fds = [&](const StorageSource& source) {
+        if (!source.fd_group.empty()) orders.emplace_back("remove-fd", json{{"fdset-id", fd_set_of(source)}});
+    };
+    forget_fds(disk.source);
+    for (const auto* link : links_below(disk)) forget_fds(link->source);
     return orders;
 }
 
 Task<> QemuMachine::own_images(Disk disk) {
     const auto self = shared_from_this();
-    const auto& world = *parts_.world;
-    if (!world.settings.dynamic_ownership || !world.identity) co_return;
     std::vector<FormerOwner> owners;
-    co_await rpc::blocking([&] { owners = take_ownership(paths_to_own(disk), *world.identity); });
+    co_await rpc::blocking([&] { owners = lend(parts_.runtime, paths_to_own(disk)); });
     auto& kept = parts_.runtime.owners;
     kept.insert(kept.end(), owners.begin(), owners.end());
 }
@@ -211,8 +214,8 @@ Task<> QemuMachine::release(std::shared_ptr<QemuMachine> self, Device device) {
     for (std::size_t i = 0; i < pending.size() && !self->qmp().closed(); ++i) {
         const json reply = co_await pending[i].reply();
         if (reply.contains("error"))
-            spdlog::warn("{}: {} failed after a device was unplugged: {}", self->name(), orders[i].first,
-                         reply["error"].value("desc", ""));
+            log::warn("{}: {} failed after a device was unplugged: {}", self->name(), orders[i].first,
+                      reply["error"].value("desc", ""));
     }
     if (const auto* disk = std::get_if<Disk>(&device)) co_await self->give_back_images(*disk);
     if (const auto* source = source_of(device)) {
@@ -233,7 +236,7 @@ Task<> QemuMachine::finish_unplug(std::shared_ptr<QemuMachine> self, std::string
         try {
             co_await release(self, device);
         } catch (const std::exception& error) {
-            spdlog::warn("{}: what device '{}' had on the host is not given back: {}", self->name(), alias, error.what());
+            log::warn("{}: what device '{}' had on the host is not given back: {}", self->name(), alias, error.what());
         }
         self->tell(event::DeviceRemoved{alias});
     }
@@ -288,7 +291,7 @@ Task<> QemuMachine::reconcile(std::shared_ptr<QemuMachine> self, json peripheral
         else if (!known)
             co_await release(self, std::move(device));
     }
-    for (std::size_t kind = 0; kind < std::variant_size_v<Device>; ++kind)
+    for (std::size_t kind = 0; kind < device_kinds; ++kind)
         for (std::size_t place = 0; place < count_of(devices, kind); ++place) {
             const Device device = device_at(devices, {kind, place});
             const auto* info = info_of(device);

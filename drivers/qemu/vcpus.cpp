@@ -3,7 +3,6 @@
 #include "drivers/qemu/machine.hpp"
 #include "drivers/qemu/unplug.hpp"
 #include <algorithm>
-#include <spdlog/spdlog.h>
 
 namespace lodge::drivers::qemu {
 

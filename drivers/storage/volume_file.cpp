@@ -221,7 +221,8 @@ static void set_copy_on_write(const std::string& path, std::optional<bool> wante
     struct statfs system{};
     if (::fstatfs(file.get(), &system) < 0) rpc::fail_errno(errno, fmt::format("unable to get fs type on '{}'", path));
     if (system.f_type != BTRFS_SUPER_MAGIC) {
-        if (wanted) rpc::fail_errno(ENOSYS, fmt::format("unable to control COW flag on '{}', not btrfs", path));
+        if (wanted)
+            rpc::as_nobody([&] { rpc::fail_errno(ENOSYS, fmt::format("unable to control COW flag on '{}', not btrfs", path)); });
         return;
     }
     int flags = 0;

@@ -66,6 +66,8 @@ class TestDriver final : public Driver {
         co_return;
     }
 
+    Task<> check_device(xml::Domain, xml::DeviceAt) override { co_return; }
+
     Task<std::shared_ptr<Machine>> launch(LaunchRequest request) override {
         co_return std::make_shared<TestMachine>(executor_, std::move(request));
     }

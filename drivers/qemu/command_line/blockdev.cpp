@@ -163,6 +163,17 @@ void add_link_objects(BlockNodes& out, const Link& link, const BuildContext& ctx
     }
 }
 
+// QEMU takes of a set the descriptor that was opened as it wants to open the image. With a single one there is no choice: the
+// image is opened as that one is.
+void use_lent_fds(BlockNodes& out, Json& storage, const Link& link, const LentFds& lent) {
+    const unsigned set = fd_set_of(link.source);
+    out.fd_sets.push_back({set, lent.fds, link.prefix + "-storage"});
+    storage["filename"] = fmt::format("/dev/fdset/{}", set);
+    if (lent.fds.size() != 1) return;
+    storage.erase("auto-read-only");
+    storage["read-only"] = !lent.writable && link.readonly;
+}
+
 void add_link(BlockNodes& out, const Link& link, const BuildContext& ctx) {
     add_link_objects(out, link, ctx);
     Json storage = storage_json(link.source, link.prefix, ctx);
@@ -173,6 +184,8 @@ void add_link(BlockNodes& out, const Link& link, const BuildContext& ctx) {
     put_cache(storage, link.cache);
     storage["auto-read-only"] = true;
     storage["discard"] = "unmap";
+    if (const auto lent = ctx.lent.find(link.source.fd_group); !link.source.fd_group.empty() && lent != ctx.lent.end())
+        use_lent_fds(out, storage, link, lent->second);
     out.nodes.push_back(std::move(storage));
     add_slice(out, link);
     out.nodes.push_back(format_json(link));

@@ -21,12 +21,11 @@ std::string first_characters(const std::string& text, std::size_t count) {
 
 void set_environment(Builder& builder) {
     const std::string home = domain_dir(builder.domain, builder.ctx);
-    builder.line.env = {"LC_ALL=C",
-                        "PATH=" + builder.ctx.path,
-                        "HOME=" + home,
-                        "XDG_DATA_HOME=" + home + "/.local/share",
-                        "XDG_CACHE_HOME=" + home + "/.cache",
-                        "XDG_CONFIG_HOME=" + home + "/.config"};
+    auto& env = builder.line.env = builder.ctx.environment;
+    env.push_back("HOME=" + home);
+    env.push_back("XDG_DATA_HOME=" + home + "/.local/share");
+    env.push_back("XDG_CACHE_HOME=" + home + "/.cache");
+    env.push_back("XDG_CONFIG_HOME=" + home + "/.config");
     const auto& clock = builder.domain.clock;
     if (clock && clock->offset == ClockOffset::timezone && !clock->timezone.empty())
         builder.line.env.push_back("TZ=" + clock->timezone);

@@ -39,6 +39,18 @@ struct Hugepages {
     std::string mount; // "/dev/hugepages"
 };
 
+// Descriptors that stand for an image's path.
+struct LentFds {
+    std::vector<int> fds;
+    bool writable = false;
+};
+// The same where QEMU has them: "/dev/fdset/1001".
+struct FdSet {
+    unsigned number = 0;
+    std::vector<int> fds;
+    std::string opaque;
+};
+
 struct BuildContext {
     // For people to read (domxml-to-native): NICs are shown as taps with made-up descriptors, secrets as made-up bytes, sockets
     // as paths, and nothing has to exist.
@@ -47,17 +59,17 @@ struct BuildContext {
     std::string lib = "/var/lib/libvirt"; // libvirt's state; QEMU's part of it is below qemu/
     std::string run = "/run/libvirt";
     EmulatorFacts emulator;
-    std::vector<Hugepages> hugepages;                   // mounts; the first is the default size
-    std::optional<std::string> host_nodes;              // NUMA nodes of the host, "0-3"; absent: whatever documents name
-    std::string memory_dir;                             // of memory that is files; empty: LIB/qemu/ram
-    std::string vnc_listen = "127.0.0.1";               // qemu.conf: where no address is given
-    std::string spice_listen = "127.0.0.1";             // as above
-    Tls vnc_tls, spice_tls, chardev_tls, nbd_tls;       // qemu.conf
-    bool vnc_sasl = false, spice_sasl = false;          // qemu.conf
-    std::string vnc_sasl_dir, spice_sasl_dir;           // qemu.conf
-    bool vnc_auto_unix = false;                         // qemu.conf: VNC on a socket where the document has no address
-    bool vnc_password = false, spice_password = false;  // qemu.conf has a password for all
-    std::string path = "/usr/sbin:/usr/bin:/sbin:/bin"; // PATH in QEMU's environment
+    std::vector<Hugepages> hugepages;                  // mounts; the first is the default size
+    std::optional<std::string> host_nodes;             // NUMA nodes of the host, "0-3"; absent: whatever documents name
+    std::string memory_dir;                            // of memory that is files; empty: LIB/qemu/ram
+    std::string vnc_listen = "127.0.0.1";              // qemu.conf: where no address is given
+    std::string spice_listen = "127.0.0.1";            // as above
+    Tls vnc_tls, spice_tls, chardev_tls, nbd_tls;      // qemu.conf
+    bool vnc_sasl = false, spice_sasl = false;         // qemu.conf
+    std::string vnc_sasl_dir, spice_sasl_dir;          // qemu.conf
+    bool vnc_auto_unix = false;                        // qemu.conf: VNC on a socket where the document has no address
+    bool vnc_password = false, spice_password = false; // qemu.conf has a password for all
+    std::vector<std::string> environment = {"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}; // that QEMU shares with the daemon
     bool sandbox = true, dump_guest_core = false;
     bool incoming = false;     // waits for its state to come over the monitor's word
     std::string load_snapshot; // or takes it from this snapshot inside its disks
@@ -68,7 +80,8 @@ struct BuildContext {
     // Descriptors to pass, by what they are for: "monitor", a chardev's id ("charserial0": a listening socket or an open file),
     // its log ("charserial0-log"), "vsock0", "hostdev0". Absent: QEMU opens the path itself.
     std::map<std::string, int> fds;
-    std::map<std::string, NicFds> nics; // by alias
+    std::map<std::string, NicFds> nics;  // by alias
+    std::map<std::string, LentFds> lent; // by the fdgroup= of images
     // The plain value of a secret (by UUID or usage), and what the master key makes of it.
     std::function<std::string(const xml::SecretReference&)> secret_value;
     std::function<SealedSecret(std::string_view)> seal;
@@ -117,10 +130,13 @@ Json chardev_backend(const xml::CharSource& source, const std::string& id, const
 
 struct BlockNodes {
     std::vector<Json> objects; // secrets, persistent-reservation helpers
-    std::vector<Json> nodes;   // blockdev-add, in order: bottom of the chain first
-    std::string top;           // what the drive refers to; empty: no medium
+    std::vector<FdSet> fd_sets;
+    std::vector<Json> nodes; // blockdev-add, in order: bottom of the chain first
+    std::string top;         // what the drive refers to; empty: no medium
 };
 BlockNodes block_nodes(const xml::Disk& disk, const BuildContext& ctx);
+// The number of the set that an image's lent descriptors have; those below are taken by character devices and others.
+inline unsigned fd_set_of(const xml::StorageSource& source) { return 1000 + source.index.value_or(0); }
 // How QEMU calls the block device of a disk: its id, or the path of the part of it that reads and writes.
 std::string block_device_id(const xml::Disk& disk);
 // <qemu:override>: what a person wants to be different in this device.

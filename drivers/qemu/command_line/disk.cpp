@@ -165,6 +165,9 @@ void add_disk(Builder& builder, const Disk& disk) {
         add_vhostuser(builder, disk);
     else {
         const BlockNodes nodes = block_nodes(disk, builder.ctx);
+        for (const auto& set : nodes.fd_sets)
+            for (const int fd : set.fds)
+                builder.option("-add-fd", fmt::format("set={},fd={},opaque={}", set.number, builder.pass(fd), set.opaque));
         for (const auto& object : nodes.objects) builder.object(object);
         for (const auto& node : nodes.nodes) builder.blockdev(node);
     }

@@ -1,6 +1,7 @@
 #include "drivers/qemu/complete/machine_kind.hpp"
 #include "drivers/qemu/complete/steps.hpp"
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace lodge::drivers::qemu {
@@ -105,6 +106,22 @@ template<class Devices> void number_ports(Devices& devices) {
     }
 }
 
+// As many as a PC's firmware knows.
+void check_isa_serials(const std::vector<Serial>& serials) {
+    static constexpr unsigned max_ports = 4;
+    std::set<unsigned> ports;
+    unsigned count = 0;
+    for (const auto& serial : serials) {
+        if (serial.target.type != SerialTargetType::isa_serial) continue;
+        const auto port = serial.target.port;
+        if (++count > max_ports || port.value_or(0) >= max_ports)
+            rpc::fail(rpc::From::domain, rpc::Code::internal_error, "Maximum supported number of ISA serial ports is '{}'",
+                      max_ports);
+        if (port && !ports.insert(*port).second)
+            rpc::fail(rpc::From::domain, rpc::Code::internal_error, "target port '{}' already allocated", *port);
+    }
+}
+
 void complete_serial(Serial& serial) {
     auto& target = serial.target;
     if (!target.type || target.type == SerialTargetType::none) target.type = type_of_address(serial.info);
@@ -117,6 +134,7 @@ void complete_serial(Serial& serial) {
 
 void complete_chardevs(xml::Domain& domain) {
     auto& devices = domain.devices;
+    check_isa_serials(devices.serials); // those that say what they are; libvirt does not look at the others
     for (auto& serial : devices.serials) {
         complete_char_source(serial.source);
         complete_serial(serial);

@@ -27,7 +27,7 @@ void check_usb_controller(const Controller& controller, const xml::Domain& domai
 
 void check_pci_controller(const Controller& controller, const xml::Domain& domain) {
     using enum ControllerModel;
-    const auto index = *controller.index;
+    const auto index = controller.index.value_or(0);
     const auto& machine = domain.os.type.machine;
     if ((controller.model == pci_root || controller.model == pcie_root) && index != 0)
         rpc::fail(From::qemu, Code::xml_error, "pci-root and pcie-root controllers should have index 0");
@@ -98,6 +98,12 @@ void check_shmem(const xml::Shmem& shmem) {
 }
 
 } // namespace
+
+void check_given_device(const xml::Device& device, const xml::Domain& domain) {
+    if (const auto* hostdev = std::get_if<xml::Hostdev>(&device)) check_hostdev(*hostdev, domain.devices);
+    if (const auto* controller = std::get_if<Controller>(&device)) check_controller(*controller, domain);
+    if (const auto* shmem = std::get_if<xml::Shmem>(&device)) check_shmem(*shmem);
+}
 
 void check_given_devices(const xml::Domain& domain) {
     const auto& devices = domain.devices;

@@ -2,6 +2,7 @@
 // nor emulator; what it needs to know of them stands in the context.
 #pragma once
 #include "drivers/qemu/complete/context.hpp"
+#include "xml/domain/device_at.hpp"
 
 namespace lodge::xml {
 struct Domain;
@@ -13,5 +14,8 @@ namespace lodge::drivers::qemu {
 void complete(xml::Domain& domain, const CompleteContext& ctx);
 // As above, without asking whether all of it can be run.
 void complete_unchecked(xml::Domain& domain, const CompleteContext& ctx);
+
+// Throws what is wrong with this one device by itself; gives defaults, but no addresses.
+void check_device(xml::Domain& domain, xml::DeviceAt device, const CompleteContext& ctx);
 
 } // namespace lodge::drivers::qemu

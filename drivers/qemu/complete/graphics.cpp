@@ -67,10 +67,13 @@ void complete_vnc_ports(Graphics& graphics) {
         graphics.port.reset(), graphics.autoport.reset();
         return;
     }
-    const auto port = graphics.port.value_or(0);
-    const bool automatic = (graphics.autoport && *graphics.autoport) || port == -1 || port == 0;
+    const bool automatic = graphics.autoport ? graphics.autoport->value : graphics.port.value_or(-1) == -1;
+    const bool named = graphics.port.value_or(0) > 0;
     graphics.autoport = automatic;
-    if (automatic) graphics.port = -1;
+    if (automatic)
+        graphics.port = -1;
+    else if (!named)
+        graphics.port.reset();
 }
 
 void complete_spice_ports(Graphics& graphics) {

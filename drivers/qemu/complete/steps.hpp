@@ -1,6 +1,7 @@
 // The steps of complete(), each in the file of its name. They run in the order of complete.cpp.
 #pragma once
 #include "drivers/qemu/complete/context.hpp"
+#include "xml/domain/device.hpp"
 #include "xml/domain/domain.hpp"
 
 namespace lodge::drivers::qemu {
@@ -27,6 +28,7 @@ void complete_audio(xml::Domain& domain, const CompleteContext& ctx);    // audi
 void complete_others(xml::Domain& domain);                               // others.cpp: balloon, panic, filesystems, …
 
 void check_given_devices(const xml::Domain& domain); // check_devices.cpp: what is refused beside their defaults
+void check_given_device(const xml::Device& device, const xml::Domain& domain);
 
 void assign_drives(xml::Domain& domain);        // drives.cpp: <address type='drive'>
 void assign_virtio_serial(xml::Domain& domain); // virtio_serial.cpp

@@ -51,6 +51,7 @@ void limit_to_vcpus(std::vector<xml::CacheTune>& tunes, unsigned vcpus) {
 
 void complete_cputune(xml::CpuTune& tune, unsigned vcpus) {
     limit_to_vcpus(tune.cache_tunes, vcpus);
+    std::erase_if(tune.vcpu_pins, [&](const xml::VcpuPin& pin) { return pin.vcpu >= vcpus; });
     for (auto& pin : tune.vcpu_pins) normalize(pin.cpuset, "cpuset");
     for (auto& pin : tune.iothread_pins) normalize(pin.cpuset, "cpuset");
     std::ranges::sort(tune.vcpu_pins, {}, &xml::VcpuPin::vcpu);

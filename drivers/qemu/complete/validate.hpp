@@ -3,6 +3,7 @@
 // xml::validate_device() and xml::validate_together().
 #pragma once
 #include "drivers/qemu/complete/context.hpp"
+#include "xml/domain/device.hpp"
 #include "xml/domain/validate.hpp"
 
 namespace lodge::drivers::qemu {
@@ -39,6 +40,7 @@ struct Guest {
     const xml::Domain& domain;
     const CompleteContext& ctx;
 };
+void validate_alone(const xml::Device& device, const Guest& guest);          // validate.cpp
 void validate_device(const xml::Disk& disk, const Guest& guest);             // validate_disks.cpp
 void validate_device(const xml::Nic& nic, const Guest& guest);               // validate_nics.cpp
 void validate_device(const xml::Hostdev& hostdev, const Guest& guest);       // validate_hostdevs.cpp

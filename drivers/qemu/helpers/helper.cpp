@@ -1,9 +1,9 @@
 #include "drivers/qemu/helpers/helper.hpp"
 #include "drivers/process/spawn.hpp"
+#include "rpc/log.hpp"
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <poll.h>
-#include <spdlog/spdlog.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,10 +31,10 @@ void end_helper(const Helper& helper) {
     const rpc::Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, helper.pid, 0)));
     if (!pidfd || start_time_of(helper.pid) != helper.start_time) return;
     if (has_ended(pidfd.get(), patience_ms)) return;
-    spdlog::debug("{} (pid {}) outlived its guest: SIGTERM", helper.name, helper.pid);
+    log::debug("{} (pid {}) outlived its guest: SIGTERM", helper.name, helper.pid);
     ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGTERM, nullptr, 0);
     if (has_ended(pidfd.get(), patience_ms)) return;
-    spdlog::warn("{} (pid {}) does not end by itself: SIGKILL", helper.name, helper.pid);
+    log::warn("{} (pid {}) does not end by itself: SIGKILL", helper.name, helper.pid);
     ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
 }
 

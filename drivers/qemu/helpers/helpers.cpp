@@ -110,7 +110,7 @@ void Helpers::start_passt(const xml::Nic& nic) {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) rpc::fail_errno(errno, "cannot create socket pair");
     context_.nics[nic.info.alias].passt = keep(Fd(ends[0]));
     Command command = passt(nic, keep(Fd(ends[1])));
-    command.identity = world_->identity;
+    command.identity = runtime_.identity;
     command.log_file = fmt::format("{}/qemu/{}-{}-passt.log", world_->paths.log, domain_.name, nic.info.alias);
     run("passt", command);
 }

@@ -2,9 +2,9 @@
 #include "daemon/domain.hpp"
 #include "daemon/saved_state.hpp"
 #include "daemon/store.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
 #include <filesystem>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -31,7 +31,7 @@ AutostartWish wish_of(const Domain& domain) {
     try {
         return autostart_wish(*domain.definition().document());
     } catch (const std::exception& error) {
-        spdlog::warn("{}: {}", domain.name(), error.what());
+        log::warn("{}: {}", domain.name(), error.what());
         return {};
     }
 }
@@ -53,7 +53,7 @@ Task<> start_one(DomainPtr domain, unsigned flags, std::shared_ptr<std::size_t> 
         auto job = co_await domain->acquire("autostart");
         if (!domain->is_active()) co_await start_domain(domain, {}, flags);
     } catch (const std::exception& error) {
-        spdlog::error("{}: cannot autostart: {}", domain->name(), error.what());
+        log::error("{}: cannot autostart: {}", domain->name(), error.what());
     }
     if (--*left == 0) done->set();
 }

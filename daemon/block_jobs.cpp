@@ -1,6 +1,6 @@
 #include "daemon/block_jobs.hpp"
 #include "daemon/disk_chain.hpp"
-#include <spdlog/spdlog.h>
+#include "rpc/log.hpp"
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,7 +68,7 @@ Task<> pull_blocks(DomainPtr domain, std::string name, std::optional<std::string
     domain->require_active();
     const xml::Disk disk = find_live_disk(*domain, name);
     require_idle(*domain, disk);
-    if (disk.source.empty()) fail(From::none, Code::internal_error, "argument key 'device' must not have null value");
+    if (disk.source.empty()) fail(rpc::from_nobody, Code::internal_error, "argument key 'device' must not have null value");
     drivers::PullOrder order{{disk.target.dev, speed, keeper(domain)}, std::nullopt, relative};
     if (base) {
         const auto chain = chain_of(disk);
@@ -102,8 +102,8 @@ CommitPlan find_commit(const std::vector<xml::BackingStore>& chain, const xml::D
 
 } // namespace
 
-Task<> commit_blocks(DomainPtr domain, std::string name, std::optional<std::string> base, std::optional<std::string> top,
-                     std::uint64_t speed, unsigned flags) {
+static Task<> begin_commit(DomainPtr domain, std::string name, std::optional<std::string> base, std::optional<std::string> top,
+                           std::uint64_t speed, unsigned flags, bool merges) {
     const bool shallow = flags & api::domain_block_commit_shallow, active = flags & api::domain_block_commit_active;
     const xml::Disk disk = find_disk_in(*domain->current(), name); // libvirt looks for the images before the guest
     const auto& target = disk.target.dev;
@@ -113,7 +113,7 @@ Task<> commit_blocks(DomainPtr domain, std::string name, std::optional<std::stri
     require_block_jobs_possible(disk);
     if (disk.source.empty()) fail(Code::config_unsupported, "disk {} has no source file to be committed", target);
     require_no_block_job(*domain, disk);
-    if (plan.top == 0 && !active) fail(Code::invalid_arg, "commit of '{}' active layer requires active flag", target);
+    if (plan.top == 0 && !active && !merges) fail(Code::invalid_arg, "commit of '{}' active layer requires active flag", target);
     const std::string& top_path = chain[plan.top].source.path;
     if (plan.top != 0 && active) fail(Code::invalid_arg, "active commit requested but '{}' is not active", top_path);
     if (plan.top + 1 >= chain.size())
@@ -125,9 +125,15 @@ Task<> commit_blocks(DomainPtr domain, std::string name, std::optional<std::stri
                                chain[plan.top].source.index.value_or(0),
                                chain[plan.base].source.index.value_or(0),
                                (flags & api::domain_block_commit_relative) != 0,
-                               (flags & api::domain_block_commit_delete) != 0};
+                               (flags & api::domain_block_commit_delete) != 0,
+                               merges};
     co_await jobs_of(*domain).commit(std::move(order));
     domain->keep_status();
+}
+
+Task<> commit_blocks(DomainPtr domain, std::string disk, std::optional<std::string> base, std::optional<std::string> top,
+                     std::uint64_t speed, unsigned flags) {
+    co_await begin_commit(domain, disk, base, top, speed, flags, false);
 }
 
 // ---- copy ----
@@ -205,31 +211,26 @@ Task<> copy_blocks(DomainPtr domain, std::string name, BlockCopyRequest request,
 namespace {
 
 Task<> follow(DomainPtr domain, drivers::BlockJobEnd end) {
-    if (end.status != BlockJobStatus::completed || end.kind == BlockJobKind::backup || !domain->is_persistent()) co_return;
-    if (!domain->is_active()) co_return;
+    if (end.kind == BlockJobKind::backup || !domain->is_active()) co_return;
+    if (end.status != BlockJobStatus::completed || !domain->is_persistent()) co_return co_await domain->write_status();
     const xml::Disk* after = nullptr;
     for (const auto& disk : domain->live().devices.disks)
         if (disk.target.dev == end.before.target.dev) after = &disk;
     auto definition = domain->definition().copy();
     if (after && follow_block_job(definition, end, *after)) co_await domain->store_definition(std::move(definition));
+    co_await domain->write_status();
 }
 
 // The caller holds the domain's job. Empty when there was nothing to conclude.
 Task<std::optional<drivers::BlockJobEnd>> finish(DomainPtr domain, std::string disk) {
     if (!domain->is_active() || !domain->has_machine()) co_return std::nullopt;
     const auto machine = domain->shared_machine();
-    auto end = co_await machine->block_jobs()->conclude(disk);
+    auto end =
+        co_await machine->block_jobs()->conclude(disk, [domain](drivers::BlockJobEnd ended) { return follow(domain, ended); });
     if (!end || !domain->is_active()) co_return std::nullopt;
-    if (!end->error.empty()) spdlog::warn("{}: block job of disk '{}' failed: {}", domain->name(), disk, end->error);
-    std::exception_ptr failure;
-    try {
-        co_await follow(domain, *end);
-    } catch (...) {
-        failure = std::current_exception();
-    }
+    if (!end->error.empty()) log::warn("{}: block job of disk '{}' failed: {}", domain->name(), disk, end->error);
     domain->emit_block_job(disk, static_cast<int>(end->kind), static_cast<int>(end->status));
     domain->keep_status();
-    if (failure) std::rethrow_exception(failure);
     co_return end;
 }
 
@@ -264,6 +265,17 @@ Task<> abort_block_job(DomainPtr domain, std::string name, unsigned flags) {
     if (!pivot || !end || end->status != BlockJobStatus::failed) co_return;
     fail(Code::operation_failed, "block job '{}' failed while pivoting{}{}", job->name, end->error.empty() ? "" : ": ",
          end->error);
+}
+
+Task<> merge_into(DomainPtr domain, std::string disk, std::string base, std::string top) {
+    const auto machine = domain->shared_machine();
+    auto& jobs = jobs_of(*domain);
+    co_await begin_commit(domain, disk, base, top, 0, api::domain_block_commit_delete, true);
+    co_await jobs.over(disk);
+    const auto end = co_await finish(domain, disk);
+    if (!end || end->status != BlockJobStatus::completed)
+        fail(Code::internal_error, "block job of disk '{}' did not complete{}{}", disk, end && !end->error.empty() ? ": " : "",
+             end ? end->error : "");
 }
 
 } // namespace lodge::daemon

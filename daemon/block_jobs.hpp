@@ -27,6 +27,10 @@ Task<> commit_blocks(DomainPtr domain, std::string disk, std::optional<std::stri
                      std::uint64_t speed, unsigned flags);
 Task<> abort_block_job(DomainPtr domain, std::string disk, unsigned flags);
 
+// The image `top` flows into `base` and is removed; returns when that is done. Should the daemon end meanwhile, its next one sees
+// to the rest. Throws Code::internal_error when it fails.
+Task<> merge_into(DomainPtr domain, std::string disk, std::string base, std::string top);
+
 // Does what follows from the end of a disk's job, once the domain's job is free. Owned by the executor.
 void tend_block_job(DomainPtr domain, std::string disk);
 

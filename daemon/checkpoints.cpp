@@ -3,7 +3,6 @@
 #include "xml/schema.hpp"
 #include <algorithm>
 #include <ctime>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 

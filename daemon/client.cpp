@@ -3,8 +3,8 @@
 #include "daemon/method.hpp"
 #include "daemon/stream.hpp"
 #include "rpc/generated/remote.hpp"
+#include "rpc/log.hpp"
 #include <ctime>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -69,7 +69,7 @@ void Client::reply_exception(const rpc::Header& call, std::exception_ptr failure
     } catch (const rpc::DecodeError& error) {
         reply_error(call, rpc::Error(Code::rpc, error.what(), From::rpc));
     } catch (const std::exception& error) {
-        spdlog::error("call {} of program {:#x}: {}", call.procedure, call.program, error.what());
+        log::error("call {} of program {:#x}: {}", call.procedure, call.program, error.what());
         reply_error(call, rpc::Error(Code::internal_error, error.what(), From::rpc));
     }
 }
@@ -128,7 +128,7 @@ void Client::depart() {
 }
 
 void Client::on_closed(const std::string& why) {
-    spdlog::debug("client {}: {}", id_, why);
+    log::debug("client {}: {}", id_, why);
     auto self = shared_from_this();
     depart();
     host_.forget_client(self);

@@ -2,10 +2,10 @@
 #include "daemon/network_config.hpp"
 #include "daemon/store.hpp"
 #include "rpc/error.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -198,7 +198,7 @@ Config Config::load(const std::string& path) {
     read("log_filters", config.log_filters);
     read("log_outputs", config.log_outputs);
     NetworkConfig::read(file); // refused here when wrong, used by those who listen on the network
-    for (const auto& key : file.unknown()) spdlog::warn("{}: setting '{}' is not known here and has no effect", path, key);
+    for (const auto& key : file.unknown()) log::warn("{}: setting '{}' is not known here and has no effect", path, key);
     return config;
 }
 

@@ -11,16 +11,12 @@ namespace lodge::daemon {
 
 namespace {
 
-// FNV-1a: tells an edited file from an untouched one; nobody needs to be kept from forging it, who may write the file may write
-// it all. The version is in the sum: what a newer lodged reads and completes may differ.
+// Tells an edited file from an untouched one; nobody needs to be kept from forging it, who may write the file may write it all.
+// The version is in the sum: what a newer lodged reads and completes may differ. So may the library's hash one day: then files
+// are parsed once more.
 std::uint64_t sum_of(std::string_view text) {
-    std::uint64_t sum = 0xcbf29ce484222325;
-    const auto add = [&](std::string_view part) {
-        for (const char c : part) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-    };
-    add(LODGE_VERSION);
-    add(text);
-    return sum;
+    const std::hash<std::string_view> hash;
+    return hash(text) * 31 + hash(LODGE_VERSION);
 }
 
 constexpr std::string_view sum_label = "As written, its sum is ", comment_end = "\n-->\n\n";
@@ -72,20 +68,22 @@ std::string unpack(std::string_view packed) {
 
 } // namespace
 
-Definition::Definition(const xml::Domain& domain)
-    : packed_(pack(xml::format_domain(domain, {.live = false, .secret = true})))
+std::string definition_text(const xml::Domain& domain) { return xml::format_domain(domain, {.live = false, .secret = true}); }
+
+std::string definition_file(std::string_view text) {
+    const auto name = element_of(text, "\n  <name>", "</name>\n");
+    std::string file = store::definition_header(
+        fmt::format("virsh edit {}", is_plain(name) ? name : element_of(text, "\n  <uuid>", "</uuid>\n")));
+    file.insert(file.size() - comment_end.size(), "\n" + sum_line(text));
+    return file.append(text);
+}
+
+Definition::Definition(const xml::Domain& domain, std::string_view text)
+    : packed_(pack(text))
     , uuid_(domain.uuid)
     , outline_(domain) {}
 
 std::string Definition::text() const { return packed_.empty() ? std::string() : unpack(packed_); }
-
-std::string Definition::to_file() const {
-    const std::string body = text();
-    const std::string name(element_of(body, "\n  <name>", "</name>\n"));
-    std::string file = store::definition_header("virsh edit " + (is_plain(name) ? name : uuid_.text()));
-    file.insert(file.size() - comment_end.size(), "\n" + sum_line(body));
-    return file + body;
-}
 
 Definition Definition::from_file(std::string_view file, const std::string& name) {
     Definition definition;

@@ -30,22 +30,27 @@ struct Outline {
     explicit Outline(const xml::Domain& domain);
 };
 
+// A complete document as it is stored: with secrets, inactive, in normal form.
+std::string definition_text(const xml::Domain& domain);
+// What the file of that text holds: the text below a comment for people, with a sum by which Definition::from_file() knows it
+// again.
+std::string definition_file(std::string_view text);
+
 class Definition {
   public:
     Definition() = default;
-    // `domain` is complete; the text is made from it.
-    explicit Definition(const xml::Domain& domain);
+    // `text`: definition_text(domain)
+    Definition(const xml::Domain& domain, std::string_view text);
+    explicit Definition(const xml::Domain& domain)
+        : Definition(domain, definition_text(domain)) {}
 
-    // What its file holds: the text below a comment for people, with a sum by which from_file() knows it again.
-    std::string to_file() const;
-    // Takes over what to_file() wrote without parsing it. Empty when somebody edited the file since, when another version of
+    // Takes over a file of ours without parsing it. Empty when somebody edited the file since, when another version of
     // lodged or libvirt wrote it, or when it is not the definition of `name`: then it must be parsed and completed.
     static Definition from_file(std::string_view file, const std::string& name);
 
     bool is_empty() const { return packed_.empty(); }
     rpc::Uuid uuid() const { return uuid_; }
-    // With secrets, inactive, in normal form: what the definition file holds.
-    std::string text() const;
+    std::string text() const; // as definition_text() made it
     std::shared_ptr<const xml::Domain> document() const;
     const Outline& outline() const; // parses once
     // A copy to change.

@@ -74,7 +74,7 @@ Task<> plug_one(DomainPtr domain, std::shared_ptr<xml::Domain> plan, xml::Device
     const xml::Device device = xml::device_at(plan->devices, at);
     const bool is_nic = std::holds_alternative<xml::Nic>(device);
     if (std::holds_alternative<xml::Disk>(device)) resolve_volume(host, plan->devices.disks.at(at.place));
-    drivers::Attachment attachment{plan, at, {}, [domain] { return domain->write_status(); }};
+    drivers::Attachment attachment{plan, at, {}, domain->fd_groups, [domain] { return domain->write_status(); }};
     if (is_nic) attachment.nic = co_await plug_nic(host, plan, at.place);
     std::exception_ptr failure;
     try {
@@ -124,6 +124,7 @@ Task<> plug_device(DomainPtr domain, xml::Device device) {
     check_new_device(live, device);
     if (const auto drive = present_drive(live, device))
         co_return co_await change_device(domain, *drive, std::move(device), false);
+    check_attachable(device, Reach::live);
     check_attach(live, device, Reach::live);
     auto document = std::make_shared<xml::Domain>(live);
     const auto at = add_device(*document, device);
@@ -133,7 +134,6 @@ Task<> plug_device(DomainPtr domain, xml::Device device) {
         co_return;
     }
     const Plan plan = co_await complete_plan(domain, document, at);
-    check_attachable(device, Reach::live);
     for (const auto controller : missing_controllers(domain->live(), plan))
         co_await plug_one(domain, plan.document, controller, false);
     co_await plug_one(domain, plan.document, plan.at, true);

@@ -39,7 +39,7 @@ void check_boot(const xml::Domain& domain, const Device& device, const xml::Devi
     if (!domain.os.boot.empty())
         fail(From::domain, Code::config_unsupported, "per-device boot elements cannot be used together with os/boot elements");
     if (old && old->boot && old->boot->order == info->boot->order) return;
-    for (std::size_t kind = 0; kind < std::variant_size_v<Device>; ++kind)
+    for (std::size_t kind = 0; kind < xml::device_kinds; ++kind)
         for (std::size_t place = 0; place < xml::count_of(domain.devices, kind); ++place) {
             const Device other = xml::device_at(domain.devices, {kind, place});
             const auto* other_info = xml::info_of(other);

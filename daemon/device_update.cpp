@@ -7,7 +7,6 @@
 #include "daemon/volume_disks.hpp"
 #include "drivers/network/network_driver.hpp"
 #include "xml/domain/check.hpp"
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 

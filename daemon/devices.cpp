@@ -22,15 +22,21 @@ void settle_mac(xml::Device& device) {
     if (auto* nic = std::get_if<xml::Nic>(&device); nic && !nic->mac.address) nic->mac.address = xml::MacAddress::random();
 }
 
+// What is wrong with the device alone comes before all that the document has against it.
+Task<> check_alone(const DomainPtr& domain, xml::Domain document, xml::Device device) {
+    const auto at = add_device(document, std::move(device));
+    co_await domain->hypervisor().driver().check_device(std::move(document), at);
+}
+
 // The stored document as it will be: nothing is written yet.
 Task<std::optional<xml::Domain>> with_added(DomainPtr domain, xml::Device device) {
     xml::Domain document = domain->definition().copy();
+    co_await check_alone(domain, document, device);
     check_new_device(document, device);
+    check_attachable(device, Reach::config);
     check_attach(document, device, Reach::config);
     add_device(document, device);
     co_await domain->hypervisor().driver().complete(document);
-    // What is wrong with a device comes before that it cannot be attached at all.
-    check_attachable(device, Reach::config);
     co_return document;
 }
 
@@ -42,8 +48,9 @@ Task<xml::Domain> with_removed(DomainPtr domain, xml::DeviceAt at) {
 }
 
 Task<std::optional<xml::Domain>> with_changed(DomainPtr domain, xml::Device device) {
-    check_update(device, Reach::config);
     xml::Domain document = domain->definition().copy();
+    co_await check_alone(domain, document, device);
+    check_update(device, Reach::config);
     const auto at = find_to_update(document, device, Reach::config);
     check_changed_device(document, device, xml::device_at(document.devices, at), Reach::config);
     xml::replace_device(document.devices, at, std::move(device));
@@ -58,7 +65,11 @@ Task<> attach_device(DomainPtr domain, std::string text, unsigned affect) {
     settle_mac(device);
     std::optional<xml::Domain> stored;
     if (affect & config_flag) stored = co_await with_added(domain, device);
-    if (affect & live_flag) co_await plug_device(domain, std::move(device));
+    if (affect & live_flag) {
+        co_await check_alone(domain, domain->live(), device);
+        domain->require_active();
+        co_await plug_device(domain, std::move(device));
+    }
     if (stored) co_await domain->store_definition(std::move(*stored));
 }
 
@@ -99,6 +110,8 @@ Task<> update_device(DomainPtr domain, std::string text, unsigned affect, bool f
     std::optional<xml::Domain> stored;
     if (affect & config_flag) stored = co_await with_changed(domain, without_run(device));
     if (affect & live_flag) {
+        co_await check_alone(domain, domain->live(), device);
+        domain->require_active();
         check_update(device, Reach::live);
         const auto at = find_to_update(domain->live(), device, Reach::live);
         check_changed_device(domain->live(), device, xml::device_at(domain->live().devices, at), Reach::live);

@@ -124,7 +124,9 @@ void dispatch(Client& client, const rpc::Header& header, std::string_view payloa
     if (needs_connection(header) && !client.is_open())
         rpc::fail(From::rpc, Code::internal_error, "hypervisor connection not open");
     if (client.is_readonly() && procedure.readonly == rpc::ReadOnly::denied) refuse_readonly(procedure);
-    if (!row->invoke) rpc::fail(procedure.from, Code::no_support, "{}", procedure.api ? procedure.api : procedure.name);
+    // The library says this for the driver, and knows of domains where a driver is QEMU's.
+    const From from = procedure.from == From::qemu ? From::domain : procedure.from;
+    if (!row->invoke) rpc::fail(from, Code::no_support, "{}", procedure.api ? procedure.api : procedure.name);
     Call call{client, header, procedure, payload, fds};
     row->invoke(call);
 }

@@ -1,5 +1,6 @@
 #include "daemon/domain.hpp"
 #include "daemon/store.hpp"
+#include "rpc/start_blocking.hpp"
 #include "xml/domain/domain.hpp"
 
 namespace lodge::daemon {
@@ -51,15 +52,34 @@ unsigned Domain::affect(unsigned flags) const {
     return wanted;
 }
 
+unsigned Domain::affect_one(unsigned flags) const {
+    constexpr unsigned both = api::domain_affect_live | api::domain_affect_config;
+    if ((flags & both) == both)
+        fail(From::domain, Code::invalid_arg,
+             "Flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive");
+    return affect(flags & both);
+}
+
 void Domain::load_definition(Definition definition, bool autostart) {
     definition_ = std::move(definition);
     persistent_ = true;
     autostart_ = autostart;
 }
 
+// Makes what is kept of a definition while its file is written.
+static Task<Definition> write_definition(Hypervisor& hypervisor, const xml::Domain& document) {
+    if (!hypervisor.is_persistent()) co_return Definition(document);
+    const auto text = std::make_shared<const std::string>(definition_text(document));
+    rpc::StartedWork written(hypervisor.host().executor(), [path = hypervisor.definition_file(document.name), text] {
+        store::replace_now(path, definition_file(*text), true);
+    });
+    Definition definition(document, *text);
+    co_await written.end();
+    co_return definition;
+}
+
 Task<> Domain::store_definition(xml::Domain document, bool autostart_kept) {
-    Definition definition(document);
-    if (hypervisor_.is_persistent()) co_await store::replace(hypervisor_.definition_file(name_), definition.to_file());
+    auto definition = co_await write_definition(hypervisor_, document);
     if (!autostart_kept) autostart_ = false;
     definition_ = std::move(definition);
     persistent_ = true;
@@ -90,9 +110,8 @@ Task<> Domain::rename(std::string name) {
     const std::string old = name_;
     xml::Domain document = definition_.copy();
     document.name = name;
-    Definition definition(document);
+    auto definition = co_await write_definition(hypervisor_, document);
     if (hypervisor_.is_persistent()) {
-        co_await store::replace(hypervisor_.definition_file(name), definition.to_file());
         if (autostart_) {
             co_await store::set_link(hypervisor_.autostart_link(name), hypervisor_.definition_file(name), true);
             co_await store::set_link(hypervisor_.autostart_link(old), "", false);

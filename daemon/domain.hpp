@@ -69,6 +69,8 @@ class Domain final : public drivers::MachineSink, public std::enable_shared_from
     void require_inactive(const char* what) const;
     // Resolves VIR_DOMAIN_AFFECT_*: CURRENT becomes LIVE or CONFIG; refuses what does not fit the state.
     unsigned affect(unsigned flags) const;
+    // The same for a question, which has one answer only.
+    unsigned affect_one(unsigned flags) const;
 
     Task<JobQueue::Job> acquire(std::string api_name) { return jobs_.acquire(shared_from_this(), std::move(api_name)); }
     JobQueue& jobs() { return jobs_; }
@@ -132,6 +134,8 @@ class Domain final : public drivers::MachineSink, public std::enable_shared_from
     SnapshotTree snapshots;
     CheckpointTree checkpoints;
     bool has_managed_save = false; // its next start goes on from the image
+
+    drivers::FdGroups fd_groups; // that clients lend at present
 
   private:
     // domain_hooks.cpp: what the administrator's programs are told of this domain.

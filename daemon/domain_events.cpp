@@ -7,9 +7,9 @@
 #include "daemon/store.hpp"
 #include "drivers/block_jobs.hpp"
 #include "rpc/generated/qemu.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
 #include "xml/domain/vcpus.hpp"
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -68,7 +68,7 @@ void Domain::handle(const event::Panicked&) {
 }
 
 void Domain::handle(const event::Ended& e) {
-    if (!e.log_tail.empty() && e.reason == EndReason::crashed) spdlog::warn("{}: ended unexpectedly: {}", name_, e.log_tail);
+    if (!e.log_tail.empty() && e.reason == EndReason::crashed) log::warn("{}: ended unexpectedly: {}", name_, e.log_tail);
     if (starting_)
         early_end_ = e.reason;
     else
@@ -92,7 +92,7 @@ void Domain::ended(EndReason reason) {
         {api::domain_shutoff_from_snapshot, api::domain_event_stopped_from_snapshot, "stopped for a snapshot"},
         {api::domain_shutoff_crashed, api::domain_event_stopped_crashed, "ended for its crash"}};
     const Outcome& outcome = outcomes[static_cast<std::size_t>(reason)];
-    spdlog::info("{}: {}", name_, outcome.words);
+    log::info("{}: {}", name_, outcome.words);
     job.backup_xml.clear();
     unplug();
     prepared_ = false;
@@ -103,7 +103,7 @@ void Domain::ended(EndReason reason) {
     try {
         if (hypervisor_.is_persistent()) store::remove_now(hypervisor_.status_file(name_));
     } catch (const std::exception& error) {
-        spdlog::error("{}: {}", name_, error.what());
+        log::error("{}: {}", name_, error.what());
     }
     updated_ = false;
     // Where the guest ended by itself, the event still carries its id; where a call ended it, the id is gone by then.
@@ -144,7 +144,7 @@ void Domain::emit_agent_lifecycle(bool connected, unsigned reason) {
 
 void Domain::taint(Taint taint) {
     if (!taints_.insert(taint).second) return;
-    spdlog::warn("{}: {}", name_, taint_message(taint));
+    log::warn("{}: {}", name_, taint_message(taint));
     keep_status();
 }
 

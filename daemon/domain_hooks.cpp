@@ -3,8 +3,8 @@
 #include "daemon/domain.hpp"
 #include "daemon/hooks.hpp"
 #include "daemon/nics.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -61,7 +61,7 @@ Task<> Domain::tell_reconnected(DomainPtr self) {
         refusal = error.message();
     }
     if (refusal.empty() || !self->is_active()) co_return;
-    spdlog::warn("{}: ended: {}", self->name(), refusal);
+    log::warn("{}: ended: {}", self->name(), refusal);
     co_await self->stop(drivers::EndReason::failed);
 }
 

@@ -6,8 +6,8 @@
 #include "daemon/status.hpp"
 #include "daemon/store.hpp"
 #include "daemon/volume_disks.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -66,6 +66,7 @@ Task<> Domain::start(StartOptions options) {
         resolve_volumes(host, *live_);
         request.nics = co_await plug_nics(host, *live_);
         plugged_ = true;
+        request.fd_groups = fd_groups;
         request.domain = live_;
         request.id = id_;
         request.paused = options.paused;
@@ -98,7 +99,7 @@ Task<> Domain::start(StartOptions options) {
     }
     asked_to_shut_down_ = false;
     updated_ = false;
-    spdlog::info("{}: started, id {}, pid {}", name_, id_, machine_->pid());
+    log::info("{}: started, id {}, pid {}", name_, id_, machine_->pid());
     // A boot is told when the guest runs, a restored guest is there before it runs.
     const bool restored = static_cast<bool>(options.restore);
     const bool from_state = options.running_reason != static_cast<int>(api::domain_running_booted);
@@ -108,6 +109,9 @@ Task<> Domain::start(StartOptions options) {
     emit_lifecycle(api::domain_event_started, options.started_detail);
     if (!options.paused && restored) emit_lifecycle(api::domain_event_resumed, resumed);
     if (options.paused) emit_lifecycle(api::domain_event_suspended, options.paused_detail);
+    // The channel of a guest that comes back is as closed as it was, which libvirt tells once more.
+    if (restored && !options.paused && listens_to_agent(*live_))
+        emit_agent_lifecycle(false, api::connect_domain_event_agent_lifecycle_reason_channel);
     if (early_end_) co_return ended(*early_end_);
     if (options.autodestroy)
         options.autodestroy->on_departure([weak = weak_from_this(), executor = host.executor()] {
@@ -125,7 +129,7 @@ Task<> Domain::take_back_start() {
         try {
             co_await machine->destroy(false, drivers::EndReason::failed);
         } catch (const std::exception& error) {
-            spdlog::error("{}: cannot end what did not start: {}", name_, error.what());
+            log::error("{}: cannot end what did not start: {}", name_, error.what());
         }
     }
     co_await on_machine_gone();
@@ -139,15 +143,15 @@ Task<> Domain::start_transient(xml::Domain document, StartOptions options) {
 }
 
 Task<> Domain::shutdown(drivers::PowerButton button) {
-    require_active();
-    if (state_ != static_cast<int>(api::domain_running) && state_ != static_cast<int>(api::domain_pmsuspended) &&
-        state_ != static_cast<int>(api::domain_shutdown))
-        if (state_ != static_cast<int>(api::domain_paused)) fail(Code::operation_invalid, "domain is not running");
+    // libvirt's driver says this, not its library: the error's domain is another one than usual.
+    if (state_ != static_cast<int>(api::domain_running)) fail(Code::operation_invalid, "domain is not running");
     asked_to_shut_down_ = true;
     co_await machine_->shutdown(button);
 }
 
 Task<> Domain::reboot(drivers::PowerButton button) {
+    if (button == drivers::PowerButton::agent && state_ != static_cast<int>(api::domain_running))
+        fail(Code::operation_invalid, "domain is not running");
     require_active();
     co_await machine_->reboot(button);
 }
@@ -266,7 +270,7 @@ Task<> Domain::adopt(std::string status_text) {
     if (failure) {
         machine_.reset();
         const bool was_running = status.pid != 0;
-        spdlog::info("{}: the guest ended while no daemon was running", name_);
+        log::info("{}: the guest ended while no daemon was running", name_);
         unplug();
         prepared_ = false;
         rpc::spawn(hypervisor_.host().executor(), name_ + ": hook", tell_ended(shared_from_this(), live_));
@@ -277,7 +281,7 @@ Task<> Domain::adopt(std::string status_text) {
         emit_lifecycle(api::domain_event_stopped, api::domain_event_stopped_failed);
         std::rethrow_exception(failure);
     }
-    spdlog::info("{}: found running again, id {}, pid {}", name_, id_, machine_->pid());
+    log::info("{}: found running again, id {}, pid {}", name_, id_, machine_->pid());
     co_await write_status(machine_->status());
     if (hypervisor_.host().hooks().has(HookKind::qemu))
         rpc::spawn(hypervisor_.host().executor(), name_ + ": hook", tell_reconnected(shared_from_this()));
@@ -301,7 +305,7 @@ bool Domain::is_paused_for_a_call() const {
 Task<> Domain::take_up_again(DomainPtr self) {
     auto turn = co_await self->acquire("recovery");
     if (!self->is_active() || !self->is_paused_for_a_call()) co_return;
-    spdlog::warn("{}: was being saved when the daemon ended; goes on", self->name());
+    log::warn("{}: was being saved when the daemon ended; goes on", self->name());
     auto machine = self->shared_machine();
     co_await machine->state_keeper().give_up();
     co_await self->resume(api::domain_running_save_canceled);

@@ -1,9 +1,9 @@
 #include "daemon/hooks.hpp"
 #include "drivers/process/process.hpp"
 #include "rpc/error.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
 #include <filesystem>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::daemon {
@@ -58,7 +58,7 @@ rpc::Task<> Hooks::tell(HookKind kind, HookCall call) const {
     try {
         co_await this->call(kind, std::move(call));
     } catch (const std::exception& error) {
-        spdlog::warn("{}: {}", what, error.what());
+        log::warn("{}: {}", what, error.what());
     }
 }
 

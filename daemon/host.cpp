@@ -6,7 +6,7 @@
 #include "daemon/nwfilters.hpp"
 #include "daemon/pools.hpp"
 #include "daemon/secrets.hpp"
-#include <spdlog/spdlog.h>
+#include "rpc/log.hpp"
 #include <sys/socket.h>
 
 namespace lodge::daemon {
@@ -63,7 +63,7 @@ void Host::forget_client(const ClientPtr& client) {
 
 void Host::accept(Fd socket, Door door) {
     if (client_count(door) >= static_cast<std::size_t>(max_clients(door))) {
-        spdlog::warn("too many clients ({}), connection refused; see max_clients in the configuration", max_clients(door));
+        log::warn("too many clients ({}), connection refused; see max_clients in the configuration", max_clients(door));
         return;
     }
     Credentials credentials;

@@ -3,11 +3,11 @@
 #include "daemon/saved_state.hpp"
 #include "drivers/process/process.hpp"
 #include "drivers/process/spawn.hpp"
+#include "rpc/log.hpp"
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <deque>
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
@@ -39,7 +39,7 @@ Task<> shut_down(DomainPtr domain, std::chrono::steady_clock::time_point deadlin
         co_await domain->shutdown(drivers::PowerButton::preferred);
     }
     if (process && !co_await process->wait(deadline - std::chrono::steady_clock::now()))
-        spdlog::warn("{}: has not shut down in time", domain->name());
+        log::warn("{}: has not shut down in time", domain->name());
 }
 
 Task<> end_one(DomainPtr domain, bool save, std::chrono::steady_clock::time_point deadline) {
@@ -49,7 +49,7 @@ Task<> end_one(DomainPtr domain, bool save, std::chrono::steady_clock::time_poin
         auto job = co_await domain->acquire("host shutdown");
         if (domain->is_active()) co_await managed_save(domain, "", 0);
     } catch (const std::exception& error) {
-        spdlog::error("{}: while the host goes down: {}", domain->name(), error.what());
+        log::error("{}: while the host goes down: {}", domain->name(), error.what());
     }
 }
 
@@ -131,7 +131,7 @@ Task<> end_all_guests(Host& host) {
             for (const auto& domain : hypervisor->visible())
                 if (domain->is_active()) round->waiting.push_back(domain);
     if (round->waiting.empty()) co_return;
-    spdlog::info("the host goes down: {} of {} guests", round->save ? "saving" : "shutting down", round->waiting.size());
+    log::info("the host goes down: {} of {} guests", round->save ? "saving" : "shutting down", round->waiting.size());
     round->workers =
         std::min<std::size_t>(static_cast<std::size_t>(std::max(1, host.config().host_shutdown_parallel)), round->waiting.size());
     for (std::size_t left = round->workers; left > 0; --left) rpc::spawn(host.executor(), "host shutdown", work(round));
@@ -145,7 +145,7 @@ Task<> watch_for_host_shutdown(Host& host) {
         co_await rpc::blocking([watch] { connect(*watch); });
         co_await wait_for_shutdown(host, watch);
     } catch (const std::exception& error) {
-        spdlog::warn("guests will not be looked after when the host goes down: {}", error.what());
+        log::warn("guests will not be looked after when the host goes down: {}", error.what());
         co_return;
     }
     co_await end_all_guests(host);

@@ -3,9 +3,9 @@
 #include "daemon/saved_state.hpp"
 #include "daemon/status.hpp"
 #include "daemon/store.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
 #include <filesystem>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -72,7 +72,7 @@ static Task<> adopt_one(Hypervisor& hypervisor, StoredFile file, std::shared_ptr
         domain = domain_of_status(hypervisor, file);
         co_await domain->adopt(file.text);
     } catch (const std::exception& error) {
-        spdlog::warn("{}: {}", file.path, error.what());
+        log::warn("{}: {}", file.path, error.what());
         if (domain && !domain->is_persistent()) hypervisor.domains.remove(*domain);
     }
     if (--*left == 0) done->set();

@@ -1,9 +1,9 @@
 #include "daemon/idle.hpp"
 #include "daemon/host.hpp"
 #include "daemon/networks.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
 #include <csignal>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::daemon {
@@ -24,7 +24,7 @@ void Idle::consider() {
     timer_.expires_after(limit_);
     timer_.async_wait([this](boost::system::error_code error) {
         if (error || !is_idle()) return;
-        spdlog::info("nobody connected and nothing running for {} s: the daemon ends", limit_.count());
+        log::info("nobody connected and nothing running for {} s: the daemon ends", limit_.count());
         ::kill(::getpid(), SIGTERM);
     });
 }

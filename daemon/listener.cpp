@@ -1,12 +1,12 @@
 #include "daemon/listener.hpp"
 #include "daemon/store.hpp"
+#include "rpc/log.hpp"
 #include <csignal>
 #include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <ranges>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -56,7 +56,7 @@ void Listener::accept_all() {
         Fd client(::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (!client) {
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                spdlog::error("{}: cannot accept a client: {}", path_, rpc::errno_text(errno));
+                log::error("{}: cannot accept a client: {}", path_, rpc::errno_text(errno));
             return;
         }
         if (gate_)

@@ -5,11 +5,11 @@
 #include "daemon/footprint.hpp"
 #include "daemon/host.hpp"
 #include "daemon/store.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
 #include <atomic>
 #include <deque>
 #include <filesystem>
-#include <spdlog/spdlog.h>
 #include <thread>
 
 namespace lodge::daemon {
@@ -75,7 +75,7 @@ Task<> complete_all(std::deque<Unfinished> unfinished) {
             co_await domain.hypervisor().driver().complete(document, drivers::Completion::unchecked);
             domain.load_definition(Definition(document), domain.autostart());
         } catch (const std::exception& error) {
-            spdlog::error("{}: {}", domain.name(), error.what());
+            log::error("{}: {}", domain.name(), error.what());
         }
         co_await rpc::sleep_for(std::chrono::nanoseconds(0)); // clients come in between
     }
@@ -105,7 +105,7 @@ Task<> Hypervisor::load_definitions() {
         const auto same = file.error.empty() ? domains.by_uuid(definition.uuid()) : nullptr;
         if (same) file.error = fmt::format("uuid {} is already taken by domain '{}'", same->uuid().text(), same->name());
         if (!file.error.empty()) {
-            spdlog::error("cannot load domain definition {}: {}", file.path, file.error);
+            log::error("cannot load domain definition {}: {}", file.path, file.error);
             continue;
         }
         auto domain = std::make_shared<Domain>(*this, file.name, definition.uuid());

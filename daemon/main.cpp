@@ -12,6 +12,7 @@
 #include "daemon/store.hpp"
 #include "drivers/qemu/driver.hpp"
 #include "drivers/test/driver.hpp"
+#include "rpc/log.hpp"
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
@@ -158,7 +159,7 @@ Task<> shut_down(Host& host, asio::io_context& io) {
 
 // Definitions are read at start only; programs of the administrator may have something of their own to read.
 Task<> reload(Host& host) {
-    spdlog::info("SIGHUP: definitions are read at start only; telling hooks");
+    log::info("SIGHUP: definitions are read at start only; telling hooks");
     co_await host.hooks().tell(HookKind::daemon, {.operation = "reload", .phase = "begin", .extra = "SIGHUP", .input = {}});
 }
 
@@ -197,7 +198,7 @@ int run(const Options& options) {
             listeners = open_listeners(host, NetworkConfig::load(config_file), options.listen);
             sd_notify(0, "READY=1");
             tell_parent(parent);
-            spdlog::info("lodged {} is ready", LODGE_VERSION);
+            log::info("lodged {} is ready", LODGE_VERSION);
             rpc::spawn(io.get_executor(), "autostart", autostart(host));
             rpc::spawn(io.get_executor(), "host shutdown", watch_for_host_shutdown(host));
             shrink_footprint();
@@ -211,7 +212,7 @@ int run(const Options& options) {
     asio::signal_set signals(io, SIGTERM, SIGINT);
     signals.async_wait([&](boost::system::error_code error, int number) {
         if (error) return;
-        spdlog::info("signal {}: ending; guests and networks go on", number);
+        log::info("signal {}: ending; guests and networks go on", number);
         sd_notify(0, "STOPPING=1");
         rpc::spawn(io.get_executor(), "shutdown", shut_down(host, io));
     });
@@ -244,7 +245,7 @@ int main(int argc, char** argv) {
         status = run(options);
     } catch (const std::exception& error) {
         std::cerr << "lodged: " << error.what() << '\n';
-        spdlog::error("{}", error.what());
+        log::error("{}", error.what());
     }
     // Guests outlive the daemon: what still waits for them is dropped with the process, not unwound.
     spdlog::shutdown();

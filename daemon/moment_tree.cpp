@@ -1,9 +1,9 @@
 #include "daemon/moments.hpp"
+#include "rpc/log.hpp"
 #include "xml/checkpoint.hpp"
 #include "xml/snapshot.hpp"
 #include <algorithm>
 #include <set>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -91,7 +91,7 @@ template<class Document> void MomentTree<Document>::mend(const std::string& doma
         if (reached.contains(name)) continue;
         const bool lost = !moments_.contains(moment->parent);
         if (!lost && reached.contains(moment->parent)) continue;
-        spdlog::warn("{}: moment {} {} {}", domain, name, lost ? "lacks parent" : "is in a circle with", moment->parent);
+        log::warn("{}: moment {} {} {}", domain, name, lost ? "lacks parent" : "is in a circle with", moment->parent);
         auto root = std::make_shared<Document>(*moment);
         root->parent.clear();
         moment = std::move(root);

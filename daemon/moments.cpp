@@ -3,10 +3,10 @@
 #include "daemon/moments.hpp"
 #include "daemon/domain.hpp"
 #include "daemon/store.hpp"
+#include "rpc/log.hpp"
 #include "xml/checkpoint.hpp"
 #include "xml/snapshot.hpp"
 #include <filesystem>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -120,7 +120,7 @@ template<class Document> void load_kind(Hypervisor& hypervisor) {
                 if (current) tree.set_current(moment.name);
                 tree.put(std::make_shared<const Document>(std::move(moment)));
             } catch (const std::exception& error) {
-                spdlog::error("cannot load {} {}: {}", Kind<Document>::word, file.path, error.what());
+                log::error("cannot load {} {}: {}", Kind<Document>::word, file.path, error.what());
             }
         }
         tree.mend(domain->name());
@@ -144,7 +144,7 @@ void remove_moment_files(Domain& domain) {
     for (const char* word : {Kind<xml::Snapshot>::word, Kind<xml::Checkpoint>::word}) {
         std::error_code error;
         fs::remove_all(base_folder(domain.hypervisor(), word) + "/" + domain.name(), error);
-        if (error) spdlog::error("{}: cannot remove its {} files: {}", domain.name(), word, error.message());
+        if (error) log::error("{}: cannot remove its {} files: {}", domain.name(), word, error.message());
     }
 }
 

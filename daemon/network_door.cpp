@@ -1,5 +1,6 @@
 #include "daemon/network_door.hpp"
 #include "daemon/remote_peers.hpp"
+#include "rpc/log.hpp"
 #include <arpa/inet.h>
 #include <array>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -11,7 +12,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <openssl/x509v3.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 namespace lodge::daemon {
@@ -58,7 +58,7 @@ template<class From, class To> Task<> carry(From& from, To& to) {
 template<class Stream> Task<> relay(Host& host, Stream& stream, RemotePeer peer) {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
-        spdlog::error("{}: no socket for a client: {}", peer.address, rpc::errno_text(errno));
+        log::error("{}: no socket for a client: {}", peer.address, rpc::errno_text(errno));
         co_return;
     }
     Local inside(host.executor(), asio::local::stream_protocol(), pair[1]);
@@ -161,7 +161,7 @@ class TlsDoor : public NetworkDoor {
 
     void serve(Fd socket) override {
         if (handshakes_ >= host_.config().max_anonymous_clients) {
-            spdlog::warn("{} TLS handshakes at once, connection refused; see max_anonymous_clients", handshakes_);
+            log::warn("{} TLS handshakes at once, connection refused; see max_anonymous_clients", handshakes_);
             return;
         }
         rpc::spawn(host_.executor(), "TLS client", run(tcp_socket(host_, std::move(socket))));
@@ -187,11 +187,11 @@ class TlsDoor : public NetworkDoor {
             co_await (stream.async_handshake(ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, error)) ||
                       timer.async_wait(asio::use_awaitable));
         if (shaken.index() == 1) {
-            spdlog::warn("{}: no TLS handshake within {} s", peer.address, handshake_limit.count());
+            log::warn("{}: no TLS handshake within {} s", peer.address, handshake_limit.count());
             co_return false;
         }
         if (error) {
-            spdlog::warn("{}: TLS handshake failed: {}", peer.address, error.message());
+            log::warn("{}: TLS handshake failed: {}", peer.address, error.message());
             co_return false;
         }
         if (!admit(stream, peer)) co_return false;
@@ -208,8 +208,8 @@ class TlsDoor : public NetworkDoor {
         X509_free(certificate);
         if (config_.tls_no_verify_certificate) return true;
         if (is_allowed_name(peer.x509_name, config_.tls_allowed_dn_list)) return true;
-        spdlog::warn("{}: the client's distinguished name '{}' is not on tls_allowed_dn_list; connection refused", peer.address,
-                     peer.x509_name);
+        log::warn("{}: the client's distinguished name '{}' is not on tls_allowed_dn_list; connection refused", peer.address,
+                  peer.x509_name);
         return false;
     }
 

@@ -1,8 +1,8 @@
 // Networks at start-up: definitions in /etc, status files of what runs in /run, and autostart.
 #include "daemon/networks.hpp"
 #include "daemon/store.hpp"
+#include "rpc/log.hpp"
 #include <filesystem>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -60,7 +60,7 @@ Task<> Networks::complete_definitions(std::vector<NetworkPtr> incomplete) {
             network->definition = document;
             co_await store_definition(network, std::move(document));
         } catch (const std::exception& error) {
-            spdlog::warn("network {}: cannot complete its definition: {}", network->name(), error.what());
+            log::warn("network {}: cannot complete its definition: {}", network->name(), error.what());
         }
     }
 }
@@ -79,7 +79,7 @@ Task<> Networks::load() {
             const auto network = load_definition(file.text, file.name, file.path);
             if (!is_complete(file.text, *network->definition)) incomplete.push_back(network);
         } catch (const std::exception& error) {
-            spdlog::error("cannot load network definition {}: {}", file.path, error.what());
+            log::error("cannot load network definition {}: {}", file.path, error.what());
         }
     }
     co_await complete_definitions(std::move(incomplete));
@@ -93,7 +93,7 @@ Task<> Networks::adopt_running() {
             if (!file.error.empty()) rpc::fail(Code::internal_error, "{}", file.error);
             co_await adopt(file.text, file.path);
         } catch (const std::exception& error) {
-            spdlog::error("cannot take up the network of {}: {}", file.path, error.what());
+            log::error("cannot take up the network of {}: {}", file.path, error.what());
         }
     }
 }
@@ -103,7 +103,7 @@ Task<> Networks::adopt(std::string text, std::string path) {
     auto network = networks_.by_uuid(document.uuid);
     check_network_conflict(document, network.get(), networks_.by_name(document.name).get(), true);
     if (!co_await driver_.adopt(document)) {
-        spdlog::info("network {}: no longer running", document.name);
+        log::info("network {}: no longer running", document.name);
         store::remove_now(path);
         co_return;
     }
@@ -113,7 +113,7 @@ Task<> Networks::adopt(std::string text, std::string path) {
     }
     network->live = std::move(document);
     co_await load_ports(network);
-    spdlog::info("network {}: still running", network->name());
+    log::info("network {}: still running", network->name());
 }
 
 Task<> Networks::autostart() {
@@ -125,7 +125,7 @@ Task<> Networks::autostart() {
         try {
             co_await start(network);
         } catch (const std::exception& error) {
-            spdlog::error("network {}: cannot be started: {}", network->name(), error.what());
+            log::error("network {}: cannot be started: {}", network->name(), error.what());
         }
     }
 }

@@ -3,8 +3,8 @@
 #include "daemon/domain.hpp"
 #include "daemon/networks.hpp"
 #include "daemon/store.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -69,7 +69,7 @@ void Networks::forget_ports_of(const xml::Domain& guest) {
             try {
                 store::remove_now(port_file(*network, *uuid));
             } catch (const std::exception& error) {
-                spdlog::warn("{}: {}", guest.name, error.what());
+                log::warn("{}: {}", guest.name, error.what());
             }
         }
 }
@@ -133,7 +133,7 @@ Task<> Networks::load_ports(NetworkPtr network) {
             auto port = xml::parse_network_port(file.text, {.from = From::network, .where = file.path});
             network->ports[port.uuid] = std::move(port);
         } catch (const std::exception& error) {
-            spdlog::error("cannot take up the network port of {}: {}", file.path, error.what());
+            log::error("cannot take up the network port of {}: {}", file.path, error.what());
         }
     }
 }

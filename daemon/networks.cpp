@@ -2,7 +2,7 @@
 #include "daemon/networks.hpp"
 #include "daemon/store.hpp"
 #include "rpc/generated/constants.hpp"
-#include <spdlog/spdlog.h>
+#include "rpc/log.hpp"
 #include <unistd.h>
 
 namespace lodge::daemon {
@@ -124,7 +124,7 @@ Task<NetworkPtr> Networks::define(xml::Network document) {
     }
     settle(network);
     if (failure) std::rethrow_exception(failure);
-    spdlog::info("network {}: defined", network->name());
+    log::info("network {}: defined", network->name());
     emit(*network, api::network_event_defined);
     co_return network;
 }
@@ -167,7 +167,7 @@ Task<> Networks::bring_up(NetworkPtr network, xml::Network document) {
         std::rethrow_exception(failure);
     }
     network->live = std::move(document);
-    spdlog::debug("network {}: started", network->name());
+    log::debug("network {}: started", network->name());
     emit(*network, api::network_event_started);
 }
 
@@ -191,7 +191,7 @@ Task<> Networks::destroy(NetworkPtr network) {
     network->ports.clear();
     if (!network->is_persistent()) co_await driver_.forget(document);
     settle(network);
-    spdlog::debug("network {}: stopped", network->name());
+    log::debug("network {}: stopped", network->name());
     emit(*network, api::network_event_stopped);
 }
 
@@ -209,7 +209,7 @@ Task<> Networks::undefine(NetworkPtr network) {
     network->definition.reset();
     if (!network->is_active()) co_await driver_.forget(document);
     settle(network);
-    spdlog::info("network {}: undefined", network->name());
+    log::info("network {}: undefined", network->name());
     emit(*network, api::network_event_undefined);
 }
 

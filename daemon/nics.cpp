@@ -3,8 +3,8 @@
 #include "daemon/hooks.hpp"
 #include "daemon/networks.hpp"
 #include "daemon/nwfilters.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -77,7 +77,7 @@ static Task<> note_macs(Host& host, std::string domain, std::vector<std::pair<st
         try {
             co_await host.networks().driver().note_guest_mac(bridge, domain, mac, present);
         } catch (const std::exception& error) {
-            spdlog::warn("{}: cannot note its MAC address: {}", domain, error.what());
+            log::warn("{}: cannot note its MAC address: {}", domain, error.what());
         }
     }
 }
@@ -184,7 +184,7 @@ void unplug_nics(Host& host, const xml::Domain& live) {
         try {
             drivers::remove_tap(nic.target.dev);
         } catch (const std::exception& error) {
-            spdlog::warn("{}: cannot remove its tap: {}", live.name, error.what());
+            log::warn("{}: cannot remove its tap: {}", live.name, error.what());
         }
     }
     host.networks().forget_ports_of(live);

@@ -1,7 +1,7 @@
 #include "daemon/node_devices.hpp"
 #include "rpc/generated/constants.hpp"
+#include "rpc/log.hpp"
 #include <cstring>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -35,7 +35,7 @@ Task<> NodeDevices::ready() {
     try {
         devices = co_await rpc::blocking_result([] { return drivers::find_devices(); });
     } catch (const std::exception& error) {
-        spdlog::error("cannot look for the host's devices: {}", error.what());
+        log::error("cannot look for the host's devices: {}", error.what());
     }
     for (const auto& device : devices) // parents are known by then, whatever the order
         if (!device.path.empty()) names_[device.path] = device.name;

@@ -1,8 +1,8 @@
 #include "daemon/nwfilters.hpp"
 #include "daemon/store.hpp"
 #include "drivers/nwfilter/packet_filter.hpp"
+#include "rpc/log.hpp"
 #include <net/if.h>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -225,7 +225,7 @@ Task<> NwFilters::load_filters() {
             if (!file.error.empty()) refuse(Code::internal_error, "{}", file.error);
             co_await load_one(file.text, file.name, file.path);
         } catch (const std::exception& error) {
-            spdlog::error("cannot load network filter {}: {}", file.path, error.what());
+            log::error("cannot load network filter {}: {}", file.path, error.what());
         }
     }
 }
@@ -240,7 +240,7 @@ Task<> NwFilters::load_bindings() {
             if (port != file.name) refuse(Code::internal_error, "the file is named '{}' but binds '{}'", file.name, port);
             bindings_.emplace(port, std::move(binding));
         } catch (const std::exception& error) {
-            spdlog::error("cannot take up the filter binding of {}: {}", file.path, error.what());
+            log::error("cannot take up the filter binding of {}: {}", file.path, error.what());
         }
     }
 }
@@ -253,7 +253,7 @@ Task<> NwFilters::put_all_in_place_at_once() {
         try {
             if (auto ruleset = ruleset_of(binding, nullptr); !ruleset.empty()) rulesets[port] = std::move(ruleset);
         } catch (const std::exception& error) {
-            spdlog::error("{}: its network filter is not in force: {}", port, error.what());
+            log::error("{}: its network filter is not in force: {}", port, error.what());
         }
     }
     if (rulesets.empty()) co_return;
@@ -264,14 +264,14 @@ Task<> NwFilters::put_all_in_place_at_once() {
         co_await drivers::apply_packet_filter(std::move(all));
         done = true;
     } catch (const std::exception& error) {
-        spdlog::warn("network filters cannot be put in force together: {}", error.what());
+        log::warn("network filters cannot be put in force together: {}", error.what());
     }
     for (const auto& [port, ruleset] : rulesets) {
         if (done) break;
         try {
             co_await drivers::apply_packet_filter(ruleset);
         } catch (const std::exception& error) {
-            spdlog::error("{}: its network filter is not in force: {}", port, error.what());
+            log::error("{}: its network filter is not in force: {}", port, error.what());
         }
     }
 }

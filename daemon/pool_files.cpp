@@ -1,8 +1,8 @@
 // Pools at start-up: definitions in /etc, state files of what is active in /run, and autostart.
 #include "daemon/pools.hpp"
 #include "daemon/store.hpp"
+#include "rpc/log.hpp"
 #include <filesystem>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -55,7 +55,7 @@ Task<> Pools::adopt(PoolPtr pool) {
         cause = error.what();
     }
     if (!active && was_active) {
-        spdlog::warn("storage pool {}: no longer active: {}", pool->name(), cause);
+        log::warn("storage pool {}: no longer active: {}", pool->name(), cause);
         store::remove_now(state_file(pool->name()));
         pool->volumes.clear();
     }
@@ -71,7 +71,7 @@ Task<> Pools::load() {
                 if (!file.error.empty()) rpc::fail(Code::internal_error, "{}", file.error);
                 take(file);
             } catch (const std::exception& error) {
-                spdlog::error("cannot load {} {}: {}", what, file.path, error.what());
+                log::error("cannot load {} {}: {}", what, file.path, error.what());
             }
         }
     };
@@ -91,7 +91,7 @@ Task<> Pools::autostart() {
         try {
             co_await start(pool, 0);
         } catch (const std::exception& error) {
-            spdlog::error("storage pool {}: cannot be started: {}", pool->name(), error.what());
+            log::error("storage pool {}: cannot be started: {}", pool->name(), error.what());
         }
     }
 }

@@ -2,8 +2,8 @@
 #include "daemon/pools.hpp"
 #include "daemon/store.hpp"
 #include "rpc/generated/constants.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -132,7 +132,7 @@ Task<PoolPtr> Pools::define(xml::Pool document) {
     if (!failure) pool->persistent = true;
     settle(pool);
     if (failure) std::rethrow_exception(failure);
-    spdlog::info("storage pool {}: defined", pool->name());
+    log::info("storage pool {}: defined", pool->name());
     emit(*pool, api::storage_pool_event_defined);
     co_return pool;
 }
@@ -200,12 +200,12 @@ Task<> Pools::bring_up(PoolPtr pool, unsigned build) {
         try {
             co_await driver.stop(pool->document);
         } catch (const std::exception& error) {
-            spdlog::warn("storage pool {}: cannot be stopped after its start failed: {}", pool->name(), error.what());
+            log::warn("storage pool {}: cannot be stopped after its start failed: {}", pool->name(), error.what());
         }
         std::rethrow_exception(failure);
     }
     pool->active = true;
-    spdlog::info("storage pool {}: started", pool->name());
+    log::info("storage pool {}: started", pool->name());
     emit(*pool, api::storage_pool_event_started);
 }
 
@@ -244,7 +244,7 @@ Task<> Pools::destroy(PoolPtr pool) {
     pool->volumes.clear();
     pool->active = false;
     settle(pool);
-    spdlog::info("storage pool {}: stopped", pool->name());
+    log::info("storage pool {}: stopped", pool->name());
     emit(*pool, api::storage_pool_event_stopped);
 }
 
@@ -255,7 +255,7 @@ Task<> Pools::remove(PoolPtr pool) {
     if (pool->active) refuse(Code::operation_invalid, "storage pool '{}' is still active", pool->name());
     pool->require_idle();
     co_await driver.remove(pool->document);
-    spdlog::info("storage pool {}: deleted", pool->name());
+    log::info("storage pool {}: deleted", pool->name());
     emit(*pool, api::storage_pool_event_deleted);
 }
 
@@ -279,7 +279,7 @@ Task<> Pools::refresh(PoolPtr pool) {
     try {
         co_await driver_of(pool->document.type).stop(pool->document);
     } catch (const std::exception& error) {
-        spdlog::warn("storage pool {}: cannot be stopped after its refresh failed: {}", pool->name(), error.what());
+        log::warn("storage pool {}: cannot be stopped after its refresh failed: {}", pool->name(), error.what());
     }
     pool->volumes.clear();
     pool->active = false;
@@ -301,7 +301,7 @@ Task<> Pools::undefine(PoolPtr pool) {
     co_await store::remove(definition_file(pool->name()));
     pool->persistent = false;
     settle(pool);
-    spdlog::info("storage pool {}: undefined", pool->name());
+    log::info("storage pool {}: undefined", pool->name());
     emit(*pool, api::storage_pool_event_undefined);
 }
 

@@ -2,10 +2,10 @@
 #include "daemon/block_jobs.hpp"
 #include "daemon/hooks.hpp"
 #include "daemon/store.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/abi.hpp"
 #include "xml/snapshot.hpp"
 #include <filesystem>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -58,7 +58,7 @@ Task<> go_on(DomainPtr domain, int reason) {
     try {
         co_await domain->resume(reason);
     } catch (const std::exception& error) {
-        spdlog::warn("{}: cannot go on: {}", domain->name(), error.what());
+        log::warn("{}: cannot go on: {}", domain->name(), error.what());
         domain->emit_lifecycle(api::domain_event_suspended, api::domain_event_suspended_api_error);
     }
 }
@@ -209,7 +209,7 @@ Task<> start_domain(DomainPtr domain, StartOptions options, unsigned flags) {
         co_return;
     }
     if (domain->has_managed_save) {
-        spdlog::warn("{}: ignoring incomplete managed state {}", domain->name(), path);
+        log::warn("{}: ignoring incomplete managed state {}", domain->name(), path);
         co_await remove_managed_save(domain);
     }
     co_await domain->start(std::move(options));

@@ -2,15 +2,15 @@
 #include "daemon/store.hpp"
 #include "rpc/base64.hpp"
 #include "rpc/generated/constants.hpp"
+#include "rpc/log.hpp"
 #include <cstring>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
 namespace api = rpc::api;
 namespace remote = rpc::remote;
 
-template<class... Args> [[noreturn]] static void refuse(Code code, fmt::format_string<Args...> format, Args&&... args) {
+template<class... Args> [[noreturn]] static void fail_secret(Code code, fmt::format_string<Args...> format, Args&&... args) {
     rpc::fail(From::secret, code, format, std::forward<Args>(args)...);
 }
 
@@ -21,7 +21,7 @@ remote::NonnullSecret Secret::wire() const {
 }
 
 const std::string& Secret::value() const {
-    if (!value_) refuse(Code::no_secret, "secret '{}' does not have a value", uuid().text());
+    if (!value_) fail_secret(Code::no_secret, "secret '{}' does not have a value", uuid().text());
     return *value_;
 }
 
@@ -34,7 +34,7 @@ void Secret::set_value(std::optional<std::string> value) {
 
 SecretPtr Secrets::find(const rpc::Uuid& uuid) const {
     const auto found = secrets_.find(uuid);
-    if (found == secrets_.end()) refuse(Code::no_secret, "no secret with matching uuid '{}'", uuid.text());
+    if (found == secrets_.end()) fail_secret(Code::no_secret, "no secret with matching uuid '{}'", uuid.text());
     return found->second;
 }
 
@@ -48,7 +48,7 @@ SecretPtr Secrets::with_usage(xml::SecretUsage type, const std::string& id) cons
 
 SecretPtr Secrets::find_usage(xml::SecretUsage type, const std::string& id) const {
     auto secret = with_usage(type, id);
-    if (!secret) refuse(Code::no_secret, "no secret with matching usage '{}'", id);
+    if (!secret) fail_secret(Code::no_secret, "no secret with matching usage '{}'", id);
     return secret;
 }
 
@@ -71,8 +71,8 @@ std::string Secrets::by_uuid(const rpc::Uuid& uuid, xml::SecretUsage type) const
     const auto secret = find(uuid);
     const auto own = secret->document.usage_type();
     if (own != xml::SecretUsage::none && own != type)
-        refuse(Code::invalid_arg, "secret with uuid {} is of type '{}' not expected '{}' type", uuid.text(), xml::word(own),
-               xml::word(type));
+        fail_secret(Code::invalid_arg, "secret with uuid {} is of type '{}' not expected '{}' type", uuid.text(), xml::word(own),
+                    xml::word(type));
     return secret->value();
 }
 
@@ -91,14 +91,15 @@ void Secrets::check_conflict(const xml::Secret& document) const {
     if (const auto found = secrets_.find(document.uuid); found != secrets_.end()) {
         const auto& before = found->second->document;
         if (before.usage_id() != document.usage_id())
-            refuse(Code::internal_error, "a secret with UUID {} is already defined for use with {}", document.uuid.text(),
-                   before.usage_id());
-        if (before.private_ && !document.private_) refuse(Code::internal_error, "cannot change private flag on existing secret");
+            fail_secret(Code::internal_error, "a secret with UUID {} is already defined for use with {}", document.uuid.text(),
+                        before.usage_id());
+        if (before.private_ && !document.private_)
+            fail_secret(Code::internal_error, "cannot change private flag on existing secret");
         return;
     }
     if (const auto other = with_usage(document.usage_type(), document.usage_id()))
-        refuse(Code::internal_error, "a secret with UUID {} already defined for use with {}", other->uuid().text(),
-               other->document.usage_id());
+        fail_secret(Code::internal_error, "a secret with UUID {} already defined for use with {}", other->uuid().text(),
+                    other->document.usage_id());
 }
 
 // A value stands on disk only beside its definition: written before it, removed after it.
@@ -156,7 +157,7 @@ std::string Secrets::value_file(const rpc::Uuid& uuid) const { return host_.path
 
 void Secrets::load_one(const std::string& text, const std::string& name, const std::string& path) {
     auto document = xml::parse_secret(text, {.from = From::secret, .where = path});
-    if (document.uuid.text() != name) refuse(Code::internal_error, "<uuid> does not match secret file name '{}.xml'", name);
+    if (document.uuid.text() != name) fail_secret(Code::internal_error, "<uuid> does not match secret file name '{}.xml'", name);
     check_conflict(document);
     secrets_[document.uuid] = std::make_shared<Secret>(std::move(document));
 }
@@ -167,10 +168,10 @@ Task<> Secrets::load() {
         [folder] { return std::pair(store::read_folder(folder), store::read_folder(folder, ".base64")); });
     for (const auto& file : definitions) {
         try {
-            if (!file.error.empty()) refuse(Code::internal_error, "{}", file.error);
+            if (!file.error.empty()) fail_secret(Code::internal_error, "{}", file.error);
             load_one(file.text, file.name, file.path);
         } catch (const std::exception& error) {
-            spdlog::error("cannot load secret {}: {}", file.path, error.what());
+            log::error("cannot load secret {}: {}", file.path, error.what());
         }
     }
     for (const auto& file : values) {
@@ -179,7 +180,7 @@ Task<> Secrets::load() {
         if (secret == secrets_.end()) continue; // left behind by an undefine that was broken off
         auto value = file.error.empty() ? rpc::from_base64(file.text) : std::nullopt;
         if (!value)
-            spdlog::error("cannot load the value of secret {}: {}", file.path, file.error.empty() ? "no base64" : file.error);
+            log::error("cannot load the value of secret {}: {}", file.path, file.error.empty() ? "no base64" : file.error);
         secret->second->set_value(std::move(value));
     }
 }

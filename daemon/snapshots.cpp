@@ -1,10 +1,11 @@
 #include "daemon/snapshots.hpp"
 #include "daemon/block_jobs.hpp"
 #include "daemon/saved_state.hpp"
+#include "daemon/snapshot_merge.hpp"
 #include "daemon/snapshot_request.hpp"
+#include "rpc/log.hpp"
 #include "xml/snapshot.hpp"
 #include <algorithm>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::daemon {
@@ -213,7 +214,7 @@ Task<std::string> create_snapshot(DomainPtr domain, std::string text, unsigned f
     else
         co_await take_stopped(domain, std::move(plan), flags);
     if (recorded) co_await keep_moment<xml::Snapshot>(domain, kept, true);
-    spdlog::info("{}: snapshot {} taken", domain->name(), name);
+    log::info("{}: snapshot {} taken", domain->name(), name);
     co_return name;
 }
 
@@ -303,6 +304,7 @@ Task<> revert_to_snapshot(DomainPtr domain, std::string name, unsigned flags) {
 namespace {
 
 Task<> delete_data(DomainPtr domain, SnapshotPtr snapshot) {
+    if (snapshot->is_external()) co_return co_await merge_snapshot(domain, snapshot);
     const auto disks = internal_disks(*snapshot);
     if (disks.empty()) co_return;
     if (domain->is_active())
@@ -312,7 +314,7 @@ Task<> delete_data(DomainPtr domain, SnapshotPtr snapshot) {
                                                                              drivers::StateFiles::SnapshotAction::remove);
 }
 
-void check_delete(const Domain& domain, const xml::Snapshot& snapshot, const std::vector<SnapshotPtr>& below, unsigned flags) {
+void check_delete(Domain& domain, const xml::Snapshot& snapshot, const std::vector<SnapshotPtr>& below, unsigned flags) {
     constexpr unsigned many = api::domain_snapshot_delete_children | api::domain_snapshot_delete_children_only;
     if (!snapshot.is_external() && snapshot.domain)
         for (const auto& name : internal_disks(snapshot)) {
@@ -330,8 +332,12 @@ void check_delete(const Domain& domain, const xml::Snapshot& snapshot, const std
             fail(Code::config_unsupported, "deletion of external and internal children disk snapshots not supported");
         if (external > 0) fail(Code::config_unsupported, "deletion of external children disk snapshots not supported");
     }
-    if (snapshot.is_external() && !(flags & api::domain_snapshot_delete_children_only))
-        fail(Code::config_unsupported, "deletion of external disk snapshots not supported");
+    if (!snapshot.is_external()) return;
+    auto* jobs = domain.has_machine() ? domain.machine().block_jobs() : nullptr;
+    if (jobs && jobs->any())
+        fail(Code::operation_unsupported, "cannot delete external snapshots when there is another active block job");
+    if (flags & api::domain_snapshot_delete_children)
+        fail(Code::config_unsupported, "deletion of external disk snapshots with children not supported");
 }
 
 } // namespace

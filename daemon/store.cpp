@@ -28,24 +28,34 @@ static void write_all(int fd, std::string_view text, const std::string& path) {
     }
 }
 
+// A folder that is not there yet is made.
+static Fd open_folder(const std::string& folder) {
+    const auto open = [&] { return Fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)); };
+    Fd fd = open();
+    if (!fd && errno == ENOENT) {
+        make_folders(folder);
+        fd = open();
+    }
+    if (!fd) rpc::fail_errno(errno, fmt::format("cannot open folder '{}'", folder));
+    return fd;
+}
+
 void replace_now(const std::string& path, const std::string& text, bool durable) {
-    const std::string aside = path + ".new";
+    const auto slash = path.rfind('/');
+    const std::string folder = path.substr(0, slash), name = path.substr(slash + 1), aside = name + ".new";
+    const Fd in = open_folder(folder);
     try {
-        Fd fd(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-        if (!fd && errno == ENOENT) {
-            make_folders(folder_of(path));
-            fd.reset(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-        }
-        if (!fd) rpc::fail_errno(errno, fmt::format("cannot create config file '{}'", aside));
-        write_all(fd.get(), text, aside);
-        if (durable && fsync(fd.get()) != 0) rpc::fail_errno(errno, fmt::format("cannot sync config file '{}'", aside));
-        if (::rename(aside.c_str(), path.c_str()) != 0)
-            rpc::fail_errno(errno, fmt::format("cannot rename '{}' to '{}'", aside, path));
+        Fd fd(::openat(in.get(), aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+        if (!fd) rpc::fail_errno(errno, fmt::format("cannot create config file '{}.new'", path));
+        write_all(fd.get(), text, path + ".new");
+        if (durable && fsync(fd.get()) != 0) rpc::fail_errno(errno, fmt::format("cannot sync config file '{}.new'", path));
+        if (::renameat(in.get(), aside.c_str(), in.get(), name.c_str()) != 0)
+            rpc::fail_errno(errno, fmt::format("cannot rename '{0}.new' to '{0}'", path));
     } catch (...) {
-        ::unlink(aside.c_str());
+        ::unlinkat(in.get(), aside.c_str(), 0);
         throw;
     }
-    if (durable) sync_folder(folder_of(path));
+    if (durable && fsync(in.get()) != 0) rpc::fail_errno(errno, fmt::format("cannot sync folder '{}'", folder));
 }
 
 void remove_now(const std::string& path) {
@@ -118,11 +128,13 @@ std::string read_file(const std::string& path) {
 }
 
 std::vector<StoredFile> list_folder(const std::string& folder, std::string_view suffix) {
+    const std::string unfinished = std::string(suffix) + ".new"; // see replace_now()
     std::vector<StoredFile> files;
     DIR* dir = opendir(folder.c_str());
     if (!dir) return files;
     while (const dirent* entry = readdir(dir)) {
         const std::string_view name = entry->d_name;
+        if (name.ends_with(unfinished)) ::unlinkat(dirfd(dir), entry->d_name, 0);
         if (name.starts_with('.') || !name.ends_with(suffix) || name.size() == suffix.size()) continue;
         StoredFile file;
         file.path = folder + "/" + std::string(name);

@@ -26,7 +26,8 @@ rpc::Task<> set_link(std::string link, std::string target, bool present);
 
 // Blocking; for start-up and the worker pool.
 void make_folders(const std::string& path, unsigned mode = 0711);
-// The files of a folder by name, not read yet; a folder that is not there has none.
+// The files of a folder by name, not read yet; a folder that is not there has none. For start-up: what a daemon that was killed
+// had written aside is removed.
 std::vector<StoredFile> list_folder(const std::string& folder, std::string_view suffix = ".xml");
 void read(StoredFile& file); // fills in text or error
 std::vector<StoredFile> read_folder(const std::string& folder, std::string_view suffix = ".xml");

@@ -1,6 +1,5 @@
 #include "daemon/stream.hpp"
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace asio = boost::asio;

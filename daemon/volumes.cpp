@@ -3,8 +3,8 @@
 #include "daemon/secrets.hpp"
 #include "drivers/storage/qemu_img.hpp"
 #include "rpc/generated/constants.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
-#include <spdlog/spdlog.h>
 
 namespace lodge::daemon {
 
@@ -126,7 +126,7 @@ Task<VolumePtr> Pools::build_volume(PoolPtr pool, drivers::VolumeRequest request
         std::rethrow_exception(failure);
     }
     add_to_figures(pool->document, static_cast<std::int64_t>(volume->document.allocation_bytes()));
-    spdlog::info("storage pool {}: volume {} created", pool->name(), volume->name());
+    log::info("storage pool {}: volume {} created", pool->name(), volume->name());
     co_return volume;
 }
 
@@ -193,7 +193,7 @@ Task<> Pools::delete_volume(FoundVolume found) {
     co_await driver_of(found.pool->document.type).delete_volume(found.pool->document, volume->document);
     add_to_figures(found.pool->document, -static_cast<std::int64_t>(volume->document.allocation_bytes()));
     found.pool->volumes.erase(volume->name());
-    spdlog::info("storage pool {}: volume {} deleted", found.pool->name(), volume->name());
+    log::info("storage pool {}: volume {} deleted", found.pool->name(), volume->name());
 }
 
 static std::uint64_t wanted_capacity(const xml::Volume& volume, std::uint64_t capacity, unsigned flags) {
@@ -259,7 +259,7 @@ Task<> Pools::reread(PoolPtr pool) {
         co_await take_contents(pool);
         emit_refresh(*pool);
     } catch (const std::exception& error) {
-        spdlog::warn("storage pool {}: not refreshed after an upload: {}", pool->name(), error.what());
+        log::warn("storage pool {}: not refreshed after an upload: {}", pool->name(), error.what());
     }
 }
 

@@ -12,7 +12,6 @@
 #include <csignal>
 #include <grp.h>
 #include <pwd.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 namespace lodge::daemon {

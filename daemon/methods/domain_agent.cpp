@@ -39,6 +39,7 @@ Task<remote::DomainFsthawRet> fsthaw(ClientPtr client, remote::DomainFsthawArgs 
 Task<> fstrim(ClientPtr client, remote::DomainFstrimArgs args) {
     auto domain = find_domain(*client, args.dom);
     if (args.mountPoint) rpc::fail(Code::argument_unsupported, "Specifying mount point is not supported for now");
+    if (!domain->is_active()) rpc::fail(Code::operation_invalid, "domain is not running");
     co_await ask_agent(domain, "virDomainFSTrim", "guest-fstrim", {{"minimum", args.minimum}});
 }
 
@@ -101,6 +102,8 @@ Task<remote::DomainGetTimeRet> get_time(ClientPtr client, remote::DomainGetTimeA
 
 Task<> set_time(ClientPtr client, remote::DomainSetTimeArgs args) {
     auto domain = find_domain(*client, args.dom);
+    // libvirt asks first what a QEMU can do that is not there; its code for that is kept.
+    if (!domain->is_active()) rpc::fail(Code::operation_unsupported, "cannot set time: domain is not running");
     json arguments;
     if (!(args.flags & api::domain_time_sync)) {
         if (args.seconds > std::numeric_limits<std::int64_t>::max() / second_ns - 1)
@@ -192,6 +195,7 @@ Task<> pm_suspend(ClientPtr client, remote::DomainPmSuspendForDurationArgs args)
     if (args.duration) rpc::fail(Code::argument_unsupported, "Duration not supported. Use 0 for now");
     if (args.target >= std::size(commands)) rpc::fail(Code::invalid_arg, "Unknown suspend target: {}", args.target);
     auto domain = find_domain(*client, args.dom);
+    if (!domain->is_active()) rpc::fail(Code::operation_invalid, "domain is not running");
     // A guest that sleeps does not answer any more.
     co_await ask_agent(domain, "virDomainPMSuspendForDuration", commands[args.target]);
 }

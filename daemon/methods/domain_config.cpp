@@ -112,10 +112,10 @@ Task<remote::DomainRenameRet> rename(ClientPtr client, remote::DomainRenameArgs 
     auto job = co_await domain->acquire("virDomainRename");
     const std::string name = args.new_name.value_or("");
     if (name.empty()) rpc::fail(Code::invalid_arg, "new_name in virDomainRename must not be NULL");
-    if (name.find('/') != std::string::npos) rpc::fail(Code::xml_error, "name {} cannot contain '/'", name);
     if (domain->is_active()) rpc::fail(Code::operation_invalid, "cannot rename active domain");
     if (!domain->is_persistent()) rpc::fail(Code::operation_invalid, "cannot rename a transient domain");
     if (domain->has_managed_save) rpc::fail(Code::operation_invalid, "domain with a managed saved state can't be renamed");
+    if (name.find('/') != std::string::npos) rpc::fail(Code::xml_error, "name {} cannot contain '/'", name);
     if (domain->name() == name) rpc::fail(From::domain, Code::operation_invalid, "Can't rename domain to itself");
     if (domain->hypervisor().domains.by_name(name))
         rpc::fail(From::domain, Code::operation_invalid, "domain with name '{}' already exists", name);
@@ -160,6 +160,7 @@ Task<remote::DomainGetXmlDescRet> get_xml_desc(ClientPtr client, remote::DomainG
 
 remote::DomainGetMetadataRet get_metadata(Client& client, const remote::DomainGetMetadataArgs& args) {
     auto domain = find_domain(client, args.dom);
+    if (args.type < 0 || args.type > static_cast<int>(api::domain_metadata_element)) refuse_metadata_type(args.type);
     const auto document =
         domain->affect(args.flags) & api::domain_affect_config ? domain->definition().document() : domain->current();
     std::string text;

@@ -319,7 +319,7 @@ Task<> set_vcpu(ClientPtr client, remote::DomainSetVcpuArgs args) {
     if (args.state != 0 && args.state != 1) fail(Code::invalid_arg, "unsupported state value");
     const bool there = args.state == 1;
     const auto ids = xml::parse_number_set(args.cpumap);
-    if (!ids) fail(Code::invalid_arg, "Failed to parse bitmap '{}'", args.cpumap);
+    if (!ids) fail(rpc::from_nobody, Code::invalid_arg, "Failed to parse bitmap '{}'", args.cpumap);
     if (ids->empty()) fail(Code::invalid_arg, "no vcpus selected for modification");
     auto domain = find_domain(*client, args.dom);
     auto job = co_await domain->acquire("virDomainSetVcpu");

@@ -183,7 +183,7 @@ Task<> set_iotune(ClientPtr client, remote::DomainSetBlockIoTuneArgs args) {
 
 remote::DomainGetBlockIoTuneRet get_iotune(Client& client, const remote::DomainGetBlockIoTuneArgs& args) {
     auto domain = find_domain(client, args.dom);
-    const unsigned affect = domain->affect(args.flags & (api::domain_affect_live | api::domain_affect_config));
+    const unsigned affect = domain->affect_one(args.flags);
     const auto document = document_of(*domain, affect);
     const std::string path = args.disk.value_or("");
     remote::DomainGetBlockIoTuneRet ret;
@@ -297,8 +297,7 @@ Task<> set_interface(ClientPtr client, remote::DomainSetInterfaceParametersArgs 
 
 remote::DomainGetInterfaceParametersRet get_interface(Client& client, const remote::DomainGetInterfaceParametersArgs& args) {
     auto domain = find_domain(client, args.dom);
-    const auto document =
-        document_of(*domain, domain->affect(args.flags & (api::domain_affect_live | api::domain_affect_config)));
+    const auto document = document_of(*domain, domain->affect_one(args.flags));
     remote::DomainGetInterfaceParametersRet ret;
     if (args.nparams == 0) {
         ret.nparams = static_cast<std::int32_t>(std::size(rate_rows));

@@ -37,6 +37,9 @@ Task<remote::DomainBlockPeekRet> peek_block(ClientPtr client, remote::DomainBloc
     const auto format = disk.driver.type.value_or(xml::StorageFormat::raw);
     if (format != xml::StorageFormat::raw)
         fail(Code::operation_unsupported, "peeking is only supported for disk with 'raw' format not '{}'", xml::word(format));
+    if (disk.source.empty())
+        fail(Code::operation_unsupported,
+             "peeking is only supported for disk with 'raw' format not 'none': the drive '{}' is empty", target);
     if (!disk.source.fd_group.empty()) fail(Code::operation_unsupported, "peeking is not supported for FD passed images");
     if (disk.source.path.empty())
         fail(Code::internal_error, "storage file reading is not supported for storage type {} (protocol: {})",

@@ -42,7 +42,7 @@ Task<> set_perf(ClientPtr client, remote::DomainSetPerfEventsArgs args) {
 remote::DomainGetPerfEventsRet get_perf(Client& client, const remote::DomainGetPerfEventsArgs& args) {
     auto domain = find_domain(client, args.dom);
     std::set<std::string> on;
-    if (wants_config(domain->affect(args.flags))) {
+    if (wants_config(domain->affect_one(args.flags))) {
         for (const auto& event : domain->definition().document()->perf)
             if (event.enabled) on.insert(event.name);
     } else {

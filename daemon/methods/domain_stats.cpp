@@ -133,6 +133,7 @@ remote::DomainInterfaceStatsRet interface_stats(Client& client, const remote::Do
     domain->require_active();
     for (const auto& nic : domain->live().devices.interfaces) {
         if (nic.target.dev != args.device && (!nic.mac.address || nic.mac.address->text() != args.device)) continue;
+        if (nic.target.dev.empty()) rpc::fail(rpc::from_nobody, Code::internal_error, "Interface name not provided");
         const auto all = drivers::net_counters();
         const auto known = all.find(nic.target.dev);
         if (known == all.end()) break;

@@ -4,6 +4,7 @@
 #include "daemon/lookup.hpp"
 #include "daemon/params.hpp"
 #include "daemon/retune.hpp"
+#include "drivers/host/sysfs.hpp"
 #include "xml/number_set.hpp"
 
 namespace lodge::daemon {
@@ -173,7 +174,7 @@ Task<> set_memory_parameters(ClientPtr client, remote::DomainSetMemoryParameters
 
 Task<remote::DomainGetMemoryParametersRet> get_memory_parameters(ClientPtr client, remote::DomainGetMemoryParametersArgs args) {
     auto domain = find_domain(*client, args.dom);
-    const unsigned affect = domain->affect(args.flags & (api::domain_affect_live | api::domain_affect_config));
+    const unsigned affect = domain->affect_one(args.flags);
     drivers::Tuning now;
     if (wants_config(affect)) {
         const auto document = domain->definition().document();
@@ -271,7 +272,7 @@ Task<> set_blkio(ClientPtr client, remote::DomainSetBlkioParametersArgs args) {
 
 Task<remote::DomainGetBlkioParametersRet> get_blkio(ClientPtr client, remote::DomainGetBlkioParametersArgs args) {
     auto domain = find_domain(*client, args.dom);
-    const unsigned affect = domain->affect(args.flags & (api::domain_affect_live | api::domain_affect_config));
+    const unsigned affect = domain->affect_one(args.flags);
     const auto document = document_of(*domain, affect);
     const xml::BlkioTune tune = document->blkiotune.value_or(xml::BlkioTune{});
     std::uint32_t weight = tune.weight.value_or(0);
@@ -310,6 +311,15 @@ void change_numa(xml::Domain& document, std::optional<xml::NumaMode> mode, const
         fail(From::domain, Code::config_unsupported, "nodeset for NUMA memory tuning must be set if 'placement' is 'static'");
 }
 
+// The host has all of them.
+void require_nodes(const std::string& nodes) {
+    const auto wanted = xml::parse_number_set(nodes);
+    const auto online = xml::parse_number_set(drivers::read_small_file("/sys/devices/system/node/online"));
+    if (!wanted || !online) return;
+    for (const auto node : *wanted)
+        if (!online->contains(node)) fail(rpc::from_nobody, Code::config_unsupported, "NUMA node {} is unavailable", node);
+}
+
 Task<> set_numa(ClientPtr client, remote::DomainSetNumaParametersArgs args) {
     check_params(args.params, {{"numa_mode", ParamType::int_}, {"numa_nodeset", ParamType::string}});
     std::optional<xml::NumaMode> mode;
@@ -334,18 +344,18 @@ Task<> set_numa(ClientPtr client, remote::DomainSetNumaParametersArgs args) {
         if (mode && now && *now != *mode) fail(Code::operation_invalid, "can't change numatune mode for running domain");
         const bool same =
             !nodes.empty() && document->numatune && document->numatune->memory && document->numatune->memory->nodeset == nodes;
-        if (mode == xml::NumaMode::strict && !same)
+        if (mode == xml::NumaMode::strict && !nodes.empty() && !same)
             fail(Code::operation_invalid, "can't change nodeset for strict mode for running domain");
         if (!nodes.empty() && !same && now && *now != xml::NumaMode::restrictive)
             fail(Code::operation_invalid, "change of nodeset for running domain requires restrictive numa mode");
+        require_nodes(nodes);
     }
     co_await retune(domain, affect, [&](xml::Domain& document) { change_numa(document, mode, nodes); });
 }
 
 remote::DomainGetNumaParametersRet get_numa(Client& client, const remote::DomainGetNumaParametersArgs& args) {
     auto domain = find_domain(client, args.dom);
-    const auto document =
-        document_of(*domain, domain->affect(args.flags & (api::domain_affect_live | api::domain_affect_config)));
+    const auto document = document_of(*domain, domain->affect_one(args.flags));
     std::int32_t mode = static_cast<std::int32_t>(xml::NumaMode::strict);
     std::string nodes;
     if (document->numatune && document->numatune->memory) {

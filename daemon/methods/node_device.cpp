@@ -117,31 +117,40 @@ Task<> set_autostart(ClientPtr client, remote::NodeDeviceSetAutostartArgs args) 
 
 [[noreturn]] void refuse_kind() { rpc::fail(From::nodedev, Code::config_unsupported, "Unsupported device type"); }
 
+bool is_there(const NodeDevices& all, const std::string& name) {
+    return !name.empty() && std::ranges::any_of(all.list(0), [&](const NodeDevicePtr& each) { return each->name == name; });
+}
+
+// A virtual port of a Fibre Channel adapter; nothing here makes one.
+[[noreturn]] void refuse_virtual_port(const NodeDevices& all, const xml::NodeDevice& wish) {
+    if (!wish.capabilities.front().detail("fc_host"))
+        rpc::fail(From::nodedev, Code::internal_error, "Device is not a fibre channel HBA");
+    const bool named = !wish.parent.empty() || !wish.parent_wwnn.empty() || !wish.parent_fabric.empty();
+    if (!named) rpc::fail(From::nodedev, Code::internal_error, "Could not find any vport capable device");
+    if (!is_there(all, wish.parent))
+        rpc::fail(From::nodedev, Code::internal_error, "Could not find parent device for '{}'", wish.name);
+    refuse_kind();
+}
+
 // The device that is to bear the new one.
 NodeDevicePtr bearer(const NodeDevices& all, const xml::NodeDevice& wish) {
+    if (wish.parent.empty()) rpc::fail(From::nodedev, Code::config_unsupported, "missing parent device");
+    if (!is_there(all, wish.parent))
+        rpc::fail(From::nodedev, Code::config_unsupported, "invalid parent device '{}'", wish.parent);
     const auto known = all.list(0);
     const auto at = std::ranges::find_if(known, [&](const NodeDevicePtr& each) { return each->name == wish.parent; });
-    if (at == known.end()) rpc::fail(From::nodedev, Code::internal_error, "Could not find parent device for '{}'", wish.name);
     if (!(*at)->has(Type::mdev_types))
         rpc::fail(From::nodedev, Code::parse_failed, "Unable to find address for parent device '{}'", wish.parent);
     return *at;
 }
 
-xml::NodeDevice read_wish(const std::string& text) {
-    auto wish = xml::parse_node_device(text);
-    const auto& capability = wish.capabilities.front();
-    if (capability.type == Type::mdev && (!capability.mdev_type || capability.mdev_type->id.empty()))
-        rpc::fail(From::nodedev, Code::xml_error, "missing type id attribute for '{}'", wish.name);
-    return wish;
-}
-
 Task<remote::NodeDeviceCreateXmlRet> create_xml(ClientPtr client, remote::NodeDeviceCreateXmlArgs args) {
     const auto* all = co_await devices(std::move(client));
-    const auto wish = read_wish(args.xml_desc);
+    const auto wish = xml::parse_node_device(args.xml_desc);
     const auto& capability = wish.capabilities.front();
-    if (capability.type != Type::mdev && capability.type != Type::scsi_host) refuse_kind();
-    const auto parent = bearer(*all, wish);
+    if (capability.type == Type::scsi_host) refuse_virtual_port(*all, wish);
     if (capability.type != Type::mdev) refuse_kind();
+    const auto parent = bearer(*all, wish);
     const auto uuid = capability.uuid.empty() ? rpc::Uuid::random() : rpc::Uuid::parse(capability.uuid).value_or(rpc::Uuid{});
     if (uuid.is_nil()) rpc::fail(From::nodedev, Code::xml_error, "malformed uuid '{}'", capability.uuid);
     const auto made = co_await rpc::blocking_result([path = parent->path, type = capability.mdev_type->id, text = uuid.text()] {
@@ -153,7 +162,7 @@ Task<remote::NodeDeviceCreateXmlRet> create_xml(ClientPtr client, remote::NodeDe
 
 Task<remote::NodeDeviceDefineXmlRet> define_xml(ClientPtr client, remote::NodeDeviceDefineXmlArgs args) {
     const auto* all = co_await devices(std::move(client));
-    const auto wish = read_wish(args.xml_desc);
+    const auto wish = xml::parse_node_device(args.xml_desc);
     if (wish.capabilities.front().type != Type::mdev) refuse_kind();
     bearer(*all, wish);
     rpc::fail(From::nodedev, Code::operation_unsupported, "definitions of mediated devices are not kept: create it instead");

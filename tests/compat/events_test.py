@@ -318,11 +318,23 @@ class EventsTest(world.Case):
         iso = boot_disk("medium", b"")
         self.addCleanup(os.unlink, iso)
         dom = self.define("tray", devices=f"<disk type='file' device='cdrom'><source file='{iso}'/><target dev='hdc' bus='ide'/><readonly/></disk>")
-        dom.create()
+        dom.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED) # firmware that resets the bus closes a tray again
         virsh("change-media", "tray", "hdc", "--eject")
         virsh("change-media", "tray", "hdc", iso, "--insert")
         wait_for(lambda: len(self.events.of("tray", "tray_change")) >= 2, what="two movements")
         self.assertEqual(self.events.of("tray", "tray_change")[:2], [("tray_change", "'ide0-1-0'", "0"), ("tray_change", "'ide0-1-0'", "1")])
+
+    def test_a_tray_that_a_reset_closes(self):
+        iso = boot_disk("medium", b"")
+        self.addCleanup(os.unlink, iso)
+        drive = "<disk type='file' device='cdrom'>{}<target dev='hdc' bus='ide'/><readonly/></disk>"
+        dom = self.define("reset", devices=drive.format(f"<source file='{iso}'/>"))
+        dom.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+        virsh("qemu-monitor-command", "reset", '{"execute": "blockdev-open-tray", "arguments": {"id": "ide0-1-0"}}')
+        self.heard("reset", "tray_change", "'ide0-1-0'", "0")
+        dom.reset()  # QEMU tells nobody that the tray is closed now
+        dom.updateDeviceFlags(drive.format(""))
+        self.assertNotIn(iso, dom.XMLDesc())
 
     def test_a_medium_that_is_missing(self):
         dom = self.define("optional", devices="<disk type='file' device='cdrom'><source file='/nowhere/x.iso' startupPolicy='optional'/>"

@@ -125,6 +125,42 @@ class KillPoints(world.Case):
                 virsh("snapshot-delete", "a", "s")
             self.assertEqual(virsh("snapshot-list", "a", "--name").out.split(), [], moment)
 
+    def test_deleting_a_snapshot_beside(self):
+        """Its image flows into the one below and is removed; whenever that ends, the disk leads to all that the guest wrote."""
+        below, above = f"{world.IMAGES}/below.qcow2", f"{world.IMAGES}/above.qcow2"
+        self.addCleanup(lambda: [os.unlink(path) for path in (below, above) if os.path.exists(path)])
+        disk = f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{below}'/><target dev='vda' bus='virtio'/></disk>"
+        for running in (False, True):
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", below, "32M"], check=True)
+            os.chmod(below, 0o666)
+            self.guest("a", devices=disk)
+
+            def prepare():
+                virsh("snapshot-create-as", "a", "s", "--disk-only", "--diskspec", f"vda,file={above}")
+                subprocess.run(["qemu-io", "-c", "write -P 7 0 24M", above], check=True, stdout=subprocess.DEVNULL)
+                if running:
+                    virsh("start", "a")
+
+            prepare()
+            for moment in self.kill_during("snapshot-delete", "a", "s"):
+                self.assert_whole(*["a"] * running)
+                if running:
+                    wait_for(lambda: "No current block job" in virsh("blockjob", "a", "vda").out, what="no block job to go on")
+                if "s" in virsh("snapshot-list", "a", "--name").out.split():
+                    virsh("snapshot-delete", "a", "s")
+                self.assertEqual(virsh("snapshot-list", "a", "--name").out.split(), [], moment)
+                self.assertIn(below, virsh("domblklist", "a").out, moment)
+                if running:
+                    virsh("destroy", "a")
+                self.assertFalse(os.path.exists(above), moment)
+                found = subprocess.run(["qemu-io", "-r", "-c", "read -P 7 0 24M", below], capture_output=True, text=True, check=True)
+                self.assertNotIn("verification failed", found.stdout, moment)
+                prepare()
+            virsh("destroy", "a", check=False)
+            virsh("undefine", "a", "--snapshots-metadata")
+            for path in (below, above):
+                os.unlink(path)
+
     def test_hotplug(self):
         self.guest("a", devices="<controller type='usb' model='nec-xhci'/>")
         virsh("start", "a")

@@ -95,7 +95,7 @@ class MoveIn(unittest.TestCase):
         console = world.Console("kept")
         self.addCleanup(console.close)
         console.send("\n")
-        console.expect(r"[#$] $")
+        console.expect("guest# ")
         self.assertEqual(console.shell("echo here $((6 * 7))")[0].splitlines()[-1].strip(), "here 42")
         self.assertEqual(len(self.conn.lookupByName("kept").vcpus()[0]), 1)
         self.assertEqual(self.conn.lookupByName("kept").blockStats("vda")[0] >= 0, True)

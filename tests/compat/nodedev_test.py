@@ -87,6 +87,9 @@ class Devices(world.Case):
             (mdev.format("computer"), libvirt.VIR_ERR_PARSE_FAILED),
             ("<device>", libvirt.VIR_ERR_XML_DETAIL),
             ("<domain/>", libvirt.VIR_ERR_XML_ERROR),
+            (mdev.format("computer").replace("mdev'", "vdpa'"), libvirt.VIR_ERR_INTERNAL_ERROR),
+            (mdev.format("computer").replace("mdev'", "bogus'"), libvirt.VIR_ERR_XML_ERROR),
+            (mdev.format("computer").replace(" id='none'", ""), libvirt.VIR_ERR_CONFIG_UNSUPPORTED),
         ):
             with self.subTest(text), self.refused(code):
                 self.conn.nodeDeviceCreateXML(text)
@@ -96,6 +99,31 @@ class Devices(world.Case):
         reader.nodeDeviceLookupByName("computer").XMLDesc()
         with self.refused(libvirt.VIR_ERR_OPERATION_DENIED):
             reader.nodeDeviceLookupByName("computer").reset()
+
+    def test_a_device_lacks_what_its_kind_needs(self):
+        whole = {
+            "system": "<hardware><uuid>4dea22b3-1d52-d8f3-2516-782e98ab3fa0</uuid></hardware>",
+            "pci": "<domain>0</domain><bus>0</bus><slot>1</slot><function>0</function><product id='0x1'/><vendor id='0x2'/>",
+            "usb_device": "<bus>1</bus><device>2</device><product id='0x1'/><vendor id='0x2'/>",
+            "usb": "<number>0</number><class>1</class><subclass>2</subclass><protocol>3</protocol>",
+            "net": "<interface>eth0</interface>",
+            "scsi_target": "<target>target0:0:0</target>",
+            "scsi": "<host>1</host><bus>0</bus><target>0</target><lun>0</lun>",
+            "storage": "<block>/dev/sda</block><size>1024</size>",
+        }
+        for kind, parts in whole.items():
+            document = f"<device><capability type='{kind}'>{parts}</capability></device>"
+            with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "Unsupported device type"):
+                self.conn.nodeDeviceCreateXML(document)
+            for part in re.findall("<([a-z]+)[^>]*(?:/>|>[^<]*</)", parts):
+                less = re.sub(f"<{part}[^>]*(/>|>[^<]*</{part}>)", "", document)
+                with self.subTest(kind=kind, without=part), self.refused(libvirt.VIR_ERR_INTERNAL_ERROR, "supplied for 'new device'"):
+                    self.conn.nodeDeviceCreateXML(less)
+                broken = re.sub(f"<{part}(?: id='[^']*'/>|>[^<]*</{part}>)", f"<{part} id='x'>x</{part}>", document)
+                if part in ("interface", "target", "block") and kind != "scsi":
+                    continue
+                with self.subTest(kind=kind, broken=part), self.refused(libvirt.VIR_ERR_INTERNAL_ERROR):
+                    self.conn.nodeDeviceCreateXML(broken)
 
     # Where no udev runs, libvirtd hears of nothing.
     @world.only_lodge

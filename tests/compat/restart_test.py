@@ -114,6 +114,9 @@ class Restart(world.Case):
                     conn = None
                     time.sleep(0.01)
 
+        os.makedirs("/etc/libvirt/qemu", exist_ok=True)
+        with open("/etc/libvirt/qemu/unfinished.xml.new", "w") as f:
+            f.write("<domain")
         writer = threading.Thread(target=define)
         writer.start()
         for _ in range(3):

@@ -223,6 +223,58 @@ class Beside(Guest):
         self.dom.create()
         self.assertIn("after", self.console().shell("dd if=/dev/vda bs=512 count=1 2>/dev/null | head -c 20")[0])
 
+    def test_deletion_while_the_guest_runs(self):
+        console = self.boot()
+        overlays = {name: f"{world.IMAGES}/keeper.{name}" for name in "abc"}
+        for number, name in enumerate("abc"):
+            console.shell(f"echo before {name} | dd of=/dev/vda bs=512 seek={number} conv=sync,fsync")
+            self.take(name, self.DISK_ONLY)
+        console.shell("echo last | dd of=/dev/vda bs=512 seek=3 conv=sync,fsync")
+        # From the middle of the chain, and from its top.
+        self.dom.snapshotLookupByName("b").delete()
+        self.assertEqual((self.names(), os.path.exists(overlays["b"])), (["a", "c"], False))
+        kept = self.dom.snapshotLookupByName("c")
+        self.assertEqual(kept.getParent().getName(), "a")
+        self.assertIn(overlays["a"], kept.getXMLDesc())
+        self.assertNotIn(overlays["b"], kept.getXMLDesc())
+        kept.delete()
+        self.assertEqual((self.source(), self.source(libvirt.VIR_DOMAIN_XML_INACTIVE)), (overlays["a"], overlays["a"]))
+        self.dom.snapshotLookupByName("a").delete()
+        self.assertEqual((self.source(), self.names(), os.listdir(world.IMAGES)), (self.disk, [], ["keeper.qcow2"]))
+        for number, text in enumerate(("before a", "before b", "before c", "last")):
+            self.assertIn(text, console.shell(f"dd if=/dev/vda bs=512 skip={number} count=1 2>/dev/null | head -c 20")[0])
+
+    @world.only_lodge  # the peer finds no image in the middle of a chain while nothing runs
+    def test_deletion_while_the_guest_stands(self):
+        write = lambda text, where: world.run("qemu-io", "-f", "qcow2", "-c", f"write -P {text} {where} 512", self.source())
+        for number, name in enumerate("abc"):
+            write(number + 1, number * 65536)
+            self.take(name, self.DISK_ONLY)
+        write(4, 3 * 65536)
+        self.dom.snapshotLookupByName("b").delete()
+        self.dom.snapshotLookupByName("c").delete()
+        self.assertEqual((self.source(), self.names()), (f"{world.IMAGES}/keeper.a", ["a"]))
+        self.dom.snapshotLookupByName("a").delete()
+        self.assertEqual((self.source(), self.names(), os.listdir(world.IMAGES)), (self.disk, [], ["keeper.qcow2"]))
+        for number in range(4):
+            out = world.run("qemu-io", "-f", "qcow2", "-r", "-c", f"read -P {number + 1} {number * 65536} 512", self.disk).out
+            self.assertNotIn("Pattern verification failed", out)
+
+    def test_deletions_that_are_refused(self):
+        self.take("inside")
+        self.take("beside", self.DISK_ONLY)
+        with self.refused(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, "internal snapshot as parent"):
+            self.dom.snapshotLookupByName("beside").delete()
+        with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "with children not supported"):
+            self.dom.snapshotLookupByName("beside").delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN)
+        self.take("above", self.DISK_ONLY)
+        with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "external children"):
+            self.dom.snapshotLookupByName("beside").delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN)
+        self.assertEqual(self.names(), ["above", "beside", "inside"])
+        self.dom.snapshotLookupByName("above").delete()
+        self.dom.snapshotLookupByName("beside").delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+        self.assertTrue(os.path.exists(f"{world.IMAGES}/keeper.beside"))
+
     def test_of_a_stopped_guest(self):
         self.take("a", self.DISK_ONLY)
         self.assertEqual(self.source(), f"{world.IMAGES}/keeper.a")

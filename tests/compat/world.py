@@ -5,6 +5,7 @@ A test file ends with `world.main()`. Run by hand, it puts itself into a world f
     LODGE_PEER=libvirtd tests/compat/lifecycle_test.py     against Debian's libvirtd, which proves the test itself
 """
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -287,6 +288,8 @@ class Console:
         fcntl.fcntl(self.fd, fcntl.F_SETFL, fcntl.fcntl(self.fd, fcntl.F_GETFL) | os.O_NONBLOCK)
         self.text = ""
         self.taken = 0
+        self.decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        self.escape = ""
 
     def pump(self, seconds=0.1):
         """Reads what is there; False at the end of the console."""
@@ -298,7 +301,10 @@ class Console:
             return True
         except OSError:
             return False
-        self.text += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode(errors="replace"))
+        # A read may end within an escape sequence: its beginning waits for the rest.
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.escape + self.decode(data))
+        self.escape = re.search(r"(\x1b(\[[0-9;?]*)?)?$", text).group()
+        self.text += text[: len(text) - len(self.escape)]
         return bool(data)
 
     def expect(self, pattern, seconds=30):
@@ -322,10 +328,10 @@ class Console:
         os.write(self.fd, text.encode())
 
     def shell(self, command, seconds=30):
-        """Runs a command in the guest's root shell and returns what it printed."""
+        """Runs a command in the guest's root shell and returns what it printed, without the ticks of the guest in between."""
         self.send(f"{command}; echo DO''NE $?\n")
         match = self.expect(r"(?s)(.*?)DONE (\d+)\r", seconds)
-        return match.group(1), int(match.group(2))
+        return re.sub(r"GUEST-TICK \d+\r\n", "", match.group(1)), int(match.group(2))
 
     def close(self):
         with contextlib.suppress(OSError):

@@ -68,6 +68,8 @@ def volume_pool(conn):
 
 def owner(conn, text):
     """The guest that a snapshot or checkpoint is of."""
+    for left in conn.listAllDomains():  # by one that could not be removed
+        left.undefineFlags(UNDEFINE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA)
     found = re.search(r"(?s)<domain\b.*?<uuid>([0-9a-f-]{36})</uuid>", text)
     xml = documents.MINIMAL % ("qemu", "pc")
     return conn.defineXML(re.sub("c7a5fdbd-edaf-9455-926a-d65c16db1809", found.group(1), xml) if found else xml)

@@ -30,12 +30,12 @@ using Random = std::mt19937_64;
 // How a fact behaves beyond being written and read. Combine with |.
 enum class Mark : unsigned {
     none = 0,
-    required = 1,   // absence is an error when reading
+    required = 1,   // absence is an error when reading; a text or a group is written even when it is empty
     secret = 2,     // written only when secrets are asked for (VIR_DOMAIN_XML_SECURE)
     live = 4,       // belongs to the running object: neither written nor read for an inactive document
     host = 8,       // the host's side of a device, with all that stands in it: never what the guest sees
     private_ = 16,  // only in status files
-    positive = 32,  // zero is refused, and so is the first word of an enumeration ("default")
+    positive = 32,  // refused are zero and an enumeration's first word ("default"); an empty text counts as absent
     single = 64,    // a second element of that name is refused; others after the first are ignored
     guest = 128,    // what the guest sees and must not change under it; of a child: all that stands in it; of a list: how many
     recorded = 256, // kept by the daemon: read from its files and from redefinitions, ignored in a request
@@ -68,6 +68,10 @@ struct YesNo {
         : value(v) {}
     operator bool() const { return value; }
 };
+// As YesNo, but all that is not "yes" is "no": a few attributes take any word.
+struct YesOrOther : YesNo {
+    using YesNo::YesNo;
+};
 // A number written in hexadecimal with "0x" and at least `digits` digits (PCI addresses); read in any base. `Widest` says what
 // it must fit into.
 template<unsigned digits, class Widest = std::uint32_t> struct Hex {
@@ -87,6 +91,7 @@ template<class T, class = void> struct Traits;
 // A scalar with its type erased: what visitors work on.
 struct ScalarOps {
     bool (*present)(const void*); // false: not written, counts as absent
+    bool is_text;                 // a string, which may be there and empty
     void (*clear)(void*);
     bool (*parse)(void*, std::string_view, Mark); // false: not a value of this type
     void (*format)(const void*, std::string& out);
@@ -171,6 +176,9 @@ class Doc {
     // Repeated elements of several names, in the order of the document. An item has a member `kind`, an enumeration whose words
     // are the names.
     template<class T> void choices(std::vector<T>& values, Mark marks = Mark::none);
+    // The current element is written as <x …> and </x> on two lines even when nothing stands in it: libvirt does so for some, and
+    // programs compare texts. To be said after its attributes.
+    virtual void has_end_tag() {}
     // <element> around what `body` describes, into the same struct; not written when empty.
     template<class F> void group(const char* element, F body, Mark marks = Mark::none) { on_group(element, Body(body), marks); }
     // A subtree kept as text (metadata), the element itself included, printed as libxml2 does from column 0. Empty: absent.
@@ -334,6 +342,12 @@ template<> struct Traits<YesNo> {
     static void format(YesNo v, std::string& out) { out += v.value ? "yes" : "no"; }
     static void random(YesNo& v, Random& r) { v.value = r() & 1; }
 };
+template<> struct Traits<YesOrOther> {
+    static bool present(YesOrOther) { return true; }
+    static bool parse(YesOrOther& v, std::string_view text) { return v.value = text == "yes", true; }
+    static void format(YesOrOther v, std::string& out) { Traits<YesNo>::format(v, out); }
+    static void random(YesOrOther& v, Random& r) { Traits<YesNo>::random(v, r); }
+};
 template<unsigned digits, class Widest> struct Traits<Hex<digits, Widest>> {
     using Number = Hex<digits, Widest>;
     static bool present(const Number&) { return true; }
@@ -402,6 +416,7 @@ template<class T> std::string_view word(T value) { return enum_words(T{})[static
 template<class T> const ScalarOps* scalar_ops() {
     static constexpr ScalarOps ops = {
         [](const void* v) { return Traits<T>::present(*static_cast<const T*>(v)); },
+        std::is_same_v<T, std::string>,
         [](void* v) { *static_cast<T*>(v) = T{}; },
         [](void* v, std::string_view text, Mark marks) { return parse_scalar(*static_cast<T*>(v), text, marks); },
         [](const void* v, std::string& out) { Traits<T>::format(*static_cast<const T*>(v), out); },

@@ -80,6 +80,7 @@ static void describe(Doc& doc, InterfaceVlan& vlan) {
 void describe(Doc& doc, Interface& interface) {
     doc.required("type", interface.type);
     doc.attribute("name", interface.name);
+    doc.has_end_tag();
     doc.child("start", interface.start);
     doc.child("mtu", interface.mtu);
     doc.list("protocol", interface.protocols);
@@ -148,7 +149,7 @@ Interface parse_interface(const std::string& text, const ReadOptions& options) {
 }
 
 std::string format_interface(const Interface& interface, const WriteOptions& options) {
-    return open_empty_elements(format(interface, "interface", options), {"interface type="});
+    return format(interface, "interface", options);
 }
 
 } // namespace lodge::xml

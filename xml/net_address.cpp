@@ -96,25 +96,4 @@ std::optional<std::uint64_t> range_size(const IpAddress& first, const IpAddress&
     return size + 1;
 }
 
-std::string open_empty_elements(std::string document, std::initializer_list<std::string_view> starts) {
-    std::string out;
-    for (std::size_t at = 0; at < document.size();) {
-        const auto end = std::min(document.find('\n', at), document.size());
-        const auto line = std::string_view(document).substr(at, end - at);
-        const auto blanks = std::min(line.find_first_not_of(' '), line.size());
-        const auto tag = line.substr(blanks);
-        const bool open = tag.ends_with("/>") && std::ranges::any_of(starts, [&](std::string_view start) {
-                              return tag.starts_with("<") && tag.substr(1).starts_with(start);
-                          });
-        if (!open)
-            out.append(line);
-        else
-            out.append(fmt::format("{}>\n{:{}}</{}>", line.substr(0, line.size() - 2), "", blanks,
-                                   tag.substr(1, tag.find_first_of(" /", 1) - 1)));
-        if (end < document.size()) out += '\n';
-        at = end + 1;
-    }
-    return out;
-}
-
 } // namespace lodge::xml

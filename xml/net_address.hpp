@@ -51,10 +51,6 @@ class IpAddress {
 // How many addresses a range holds, when both ends are of one family and in order.
 std::optional<std::uint64_t> range_size(const IpAddress& first, const IpAddress& last);
 
-// libvirt writes some elements as <ip …> </ip> on two lines even when nothing stands in them, and programs compare texts.
-// `starts`: how such an element begins, after its "<".
-std::string open_empty_elements(std::string document, std::initializer_list<std::string_view> starts);
-
 template<> struct Traits<MacAddress> {
     static bool present(const MacAddress&) { return true; }
     static bool parse(MacAddress& v, std::string_view text) {

@@ -140,6 +140,7 @@ static void describe(Doc& doc, NetworkIp& ip) {
     doc.attribute("netmask", ip.netmask);
     doc.attribute("prefix", ip.prefix);
     doc.attribute("localPtr", ip.local_ptr);
+    doc.has_end_tag();
     doc.child("tftp", ip.tftp);
     doc.child("dhcp", ip.dhcp);
 }
@@ -156,6 +157,7 @@ void describe(Doc& doc, PortGroup& group) {
     doc.attribute("name", group.name);
     doc.attribute("default", group.default_);
     doc.attribute("trustGuestRxFilters", group.trust_guest_rx_filters);
+    doc.has_end_tag();
     doc.child("vlan", group.vlan);
     doc.child("virtualport", group.virtual_port);
     doc.child("bandwidth", group.bandwidth);
@@ -226,9 +228,7 @@ Network parse_network(const std::string& text, const ReadOptions& options) {
     return network;
 }
 
-std::string format_network(const Network& network, const WriteOptions& options) {
-    return open_empty_elements(format(network, "network", options), {"ip ", "portgroup "});
-}
+std::string format_network(const Network& network, const WriteOptions& options) { return format(network, "network", options); }
 
 void complete_network(Network& network) {
     if (network.uuid.is_nil()) network.uuid = rpc::Uuid::random();

@@ -366,9 +366,7 @@ void check_port_group(PortGroup& group) {
     if (group.name.empty()) refuse("Missing required name attribute in portgroup");
     if (group.vlan) complete_vlan(*group.vlan);
     if (group.virtual_port) check_virtual_port(*group.virtual_port, PortNeeds::nothing);
-    if (group.bandwidth) refuse_class_id(*group.bandwidth), check_bandwidth(*group.bandwidth);
-    if (group.bandwidth && group.bandwidth->inbound && group.bandwidth->inbound->floor)
-        rpc::fail(rpc::from_nobody, Code::config_unsupported, "floor attribute is not supported for this config");
+    check_bandwidth(group.bandwidth, BandwidthOf::other);
 }
 
 static void check_name(const std::string& name) {
@@ -409,10 +407,7 @@ void normalize_network(Network& network) {
         refuse("Invalid multicast bridge mac address '{}' in network '{}'", network.mac->address->text(), network.name);
     if (network.mtu && !network.mtu->size) network.mtu.reset();
     if (network.dns) check_dns(network);
-    if (network.bandwidth) refuse_class_id(*network.bandwidth), check_bandwidth(*network.bandwidth);
-    if (network.bandwidth && network.bandwidth->inbound && network.bandwidth->inbound->floor)
-        rpc::fail(rpc::from_nobody, Code::config_unsupported, "floor attribute is not supported for this config");
-    if (network.bandwidth && !network.bandwidth->inbound && !network.bandwidth->outbound) network.bandwidth.reset();
+    check_bandwidth(network.bandwidth, BandwidthOf::other);
     if (network.vlan) complete_vlan(*network.vlan);
     if (network.port && !network.port->isolated) network.port.reset();
     drop_empty_parameters(network.virtual_port);

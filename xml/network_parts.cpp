@@ -48,20 +48,28 @@ void describe(Doc& doc, Bandwidth& bandwidth) {
     doc.child("outbound", bandwidth.outbound, Mark::single);
 }
 
-void check_bandwidth(const Bandwidth& bandwidth) {
-    for (const auto* rate : {&bandwidth.inbound, &bandwidth.outbound}) {
-        if (!*rate || (*rate)->average) continue;
-        if (!(*rate)->floor) rpc::fail(rpc::from_nobody, Code::xml_detail, "Missing mandatory average or floor attributes");
-        if ((*rate)->peak || (*rate)->burst)
-            rpc::fail(rpc::from_nobody, Code::config_unsupported, "'peak' and 'burst' require 'average' attribute");
-    }
-    if (bandwidth.outbound && bandwidth.outbound->floor && bandwidth.outbound->floor->value)
-        rpc::fail(rpc::from_nobody, Code::config_unsupported, "'floor' attribute allowed only in <inbound> element");
+static void check_rate(std::optional<BandwidthRate>& rate) {
+    if (!rate->average && !rate->floor)
+        rpc::fail(rpc::from_nobody, Code::xml_detail, "Missing mandatory average or floor attributes");
+    if (!rate->average && (rate->peak || rate->burst))
+        rpc::fail(rpc::from_nobody, Code::config_unsupported, "'peak' and 'burst' require 'average' attribute");
+    for (auto* part : {&rate->average, &rate->peak, &rate->floor, &rate->burst})
+        if (*part && (*part)->value == 0) part->reset();
+    if (!rate->average) rate->peak.reset(), rate->burst.reset();
+    if (!rate->average && !rate->floor) rate.reset();
 }
 
-void refuse_class_id(const Bandwidth& bandwidth) {
-    if (!bandwidth.class_id.empty())
+void check_bandwidth(std::optional<Bandwidth>& bandwidth, BandwidthOf of) {
+    if (!bandwidth) return;
+    if (of != BandwidthOf::port && !bandwidth->class_id.empty())
         rpc::fail(rpc::from_nobody, Code::xml_detail, "classID attribute not supported on <bandwidth> in this usage context");
+    if (bandwidth->inbound) check_rate(bandwidth->inbound);
+    if (of == BandwidthOf::other && bandwidth->inbound && bandwidth->inbound->floor)
+        rpc::fail(rpc::from_nobody, Code::config_unsupported, "floor attribute is not supported for this config");
+    if (bandwidth->outbound) check_rate(bandwidth->outbound);
+    if (bandwidth->outbound && bandwidth->outbound->floor)
+        rpc::fail(rpc::from_nobody, Code::config_unsupported, "'floor' attribute allowed only in <inbound> element");
+    if (!bandwidth->inbound && !bandwidth->outbound) bandwidth.reset();
 }
 
 void describe(Doc& doc, VirtualPortParameters& parameters) {
@@ -87,7 +95,7 @@ static const char* missing_parameter(const std::string& type, const VirtualPortP
     return nullptr;
 }
 
-void check_virtual_port(const VirtualPort& port, PortNeeds needs) {
+void check_virtual_port(VirtualPort& port, PortNeeds needs) {
     static constexpr std::string_view types[] = {"802.1Qbg", "802.1Qbh", "openvswitch", "midonet"};
     if (port.type.empty() && needs != PortNeeds::nothing)
         rpc::fail(rpc::from_nobody, Code::xml_error, "missing required virtualport type");
@@ -101,7 +109,10 @@ void check_virtual_port(const VirtualPort& port, PortNeeds needs) {
 
     if (const char* name = needs == PortNeeds::everything ? missing_parameter(port.type, given) : nullptr)
         rpc::fail(From::net, Code::xml_error, "missing {} in <virtualport type='{}'>", name, port.type);
-    if (port.type == "midonet") return; // ignores what it does not know
+    if (port.type == "midonet") { // takes an interface's id and ignores all others
+        if (port.parameters) port.parameters.emplace().interface_id = given.interface_id;
+        return;
+    }
     const bool qbg = port.type == "802.1Qbg", qbh = port.type == "802.1Qbh";
     const auto refuse_extra = [&](bool present, const char* name) {
         if (present) rpc::fail(From::net, Code::xml_error, "extra {} unsupported in <virtualport type='{}'>", name, port.type);

@@ -40,8 +40,10 @@ struct Bandwidth {
 };
 void describe(Doc& doc, BandwidthRate& rate);
 void describe(Doc& doc, Bandwidth& bandwidth);
-void check_bandwidth(const Bandwidth& bandwidth);
-void refuse_class_id(const Bandwidth& bandwidth);
+// Which rules a bandwidth is under: only a port has a class, only a port and a NIC on a network have a floor.
+enum class BandwidthOf { port, nic_on_network, other };
+// Refuses what libvirt refuses and drops what says nothing: rates of zero, and with them all that is left empty.
+void check_bandwidth(std::optional<Bandwidth>& bandwidth, BandwidthOf of);
 
 struct ForwardDriverName { // what drives a device that a pool of them lends to guests
     std::string name;      // kvm or vfio
@@ -62,6 +64,6 @@ void describe(Doc& doc, VirtualPort& port);
 // A network's own port needs its type, a NIC that asks no network all that the type needs besides; what remains can be made up or
 // is merged with the network's later.
 enum class PortNeeds { nothing, type, everything };
-void check_virtual_port(const VirtualPort& port, PortNeeds needs);
+void check_virtual_port(VirtualPort& port, PortNeeds needs);
 
 } // namespace lodge::xml

@@ -78,7 +78,7 @@ NetworkPort parse_network_port(const std::string& text, const ReadOptions& optio
     if (!mac) rpc::fail(From::network, Code::internal_error, "Unable to parse MAC '{}'", port.mac.address);
     port.mac.address = mac->text();
     if (port.virtual_port) check_virtual_port(*port.virtual_port, PortNeeds::nothing);
-    if (port.bandwidth) check_bandwidth(*port.bandwidth);
+    check_bandwidth(port.bandwidth, BandwidthOf::port);
     if (port.vlan) complete_vlan(*port.vlan);
     if (port.plug) check_plug(*port.plug);
     if (port.plug && port.plug->type == PlugType::none) port.plug.reset();

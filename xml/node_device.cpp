@@ -89,6 +89,7 @@ static void describe(Doc& doc, NodeHardware& hardware) {
     doc.text_child("uuid", hardware.uuid, Mark::required);
 }
 static void describe(Doc& doc, NodeFirmware& firmware) {
+    doc.has_end_tag();
     doc.text_child("vendor", firmware.vendor);
     doc.text_child("version", firmware.version);
     doc.text_child("release_date", firmware.release_date);
@@ -382,6 +383,6 @@ NodeDevice parse_node_device(const std::string& text, const ReadOptions& options
     return device;
 }
 
-std::string format_node_device(const NodeDevice& device) { return open_empty_elements(format(device, "device"), {"firmware"}); }
+std::string format_node_device(const NodeDevice& device) { return format(device, "device"); }
 
 } // namespace lodge::xml

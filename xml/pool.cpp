@@ -102,6 +102,7 @@ static void describe(Doc& doc, PoolAuth& auth) {
     doc.child("secret", auth.secret);
 }
 void describe(Doc& doc, PoolSource& source) {
+    doc.has_end_tag();
     doc.list("host", source.hosts);
     doc.list("device", source.devices);
     doc.group("dir", [&] { doc.attribute("path", source.dir); });
@@ -151,21 +152,22 @@ Pool parse_pool(const std::string& text, const ReadOptions& options) {
     return pool;
 }
 
-std::string format_pool(const Pool& pool) {
-    return open_empty_elements(format(pool, "pool", {.live = true, .secret = true}), {"source/"});
-}
+std::string format_pool(const Pool& pool) { return format(pool, "pool", {.live = true, .secret = true}); }
 
 namespace {
 
 struct PoolSources {
     std::vector<PoolSource> sources;
 };
-void describe(Doc& doc, PoolSources& list) { doc.list("source", list.sources); }
+void describe(Doc& doc, PoolSources& list) {
+    doc.has_end_tag();
+    doc.list("source", list.sources);
+}
 
 } // namespace
 
 std::string format_pool_sources(PoolType, std::vector<PoolSource> sources) {
-    return open_empty_elements(format(PoolSources{std::move(sources)}, "sources"), {"source/", "sources/"});
+    return format(PoolSources{std::move(sources)}, "sources");
 }
 
 // ---- capabilities ----

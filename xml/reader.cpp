@@ -225,9 +225,10 @@ class Reader : public Doc {
 
     void read_attribute(const char* name, Scalar value, Mark marks) {
         const auto attribute = node_.attribute(name);
-        if (attribute) {
+        const bool is_blank = value.ops->is_text && has(marks, Mark::positive) && !*attribute.value();
+        if (attribute && !is_blank) {
             if (!value.ops->parse(value.value, attribute.value(), marks)) refuse_attribute(name, attribute.value(), value, marks);
-            if (has(marks, Mark::positive) && is_zero(value))
+            if (has(marks, Mark::positive) && !value.ops->is_text && is_zero(value))
                 rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute '{}' in element '{}': Zero is not permitted",
                           name, node_.name());
         } else if (must_be_there(marks)) {

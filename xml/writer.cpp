@@ -18,6 +18,7 @@ class Writer : public Doc {
     }
 
     bool live() const override { return options_.live; }
+    void has_end_tag() override { close_start_tag(); }
 
     std::string write(const char* root, Slot from) {
         write_document_element(root, from.ops->get(from.slot), from.ops->describe);
@@ -26,7 +27,8 @@ class Writer : public Doc {
 
   protected:
     void on_attribute(const char* name, Scalar value, Mark marks) override {
-        if (is_skipped(marks) || !value.ops->present(value.value)) return;
+        const bool given = value.ops->present(value.value) || (value.ops->is_text && has(marks, Mark::required));
+        if (is_skipped(marks) || !given) return;
         assert(start_tag_open_ && "a description names attributes before children");
         out_.append(1, ' ').append(name).append("='");
         append_value(value);
@@ -94,14 +96,14 @@ class Writer : public Doc {
 
     bool enter(const char* element, Mark marks) override {
         if (is_skipped(marks)) return false;
-        entered_.push_back({element, begin(element)});
+        entered_.push_back({element, begin(element), has(marks, Mark::required)});
         return true;
     }
 
     void leave() override {
-        const auto [element, place] = entered_.back();
+        const auto [element, place, is_required] = entered_.back();
         entered_.pop_back();
-        end_or_undo(element, place, false);
+        end_or_undo(element, place, is_required);
     }
 
   private:
@@ -114,6 +116,7 @@ class Writer : public Doc {
     struct Entered {
         const char* element;
         Place place;
+        bool is_required;
     };
 
     bool is_skipped(Mark marks) const {

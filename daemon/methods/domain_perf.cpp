@@ -2,14 +2,13 @@
 #include "daemon/change.hpp"
 #include "daemon/lookup.hpp"
 #include "daemon/params.hpp"
-#include "drivers/host/perf_counters.hpp"
 
 namespace lodge::daemon {
 
 namespace {
 
 void set_event(xml::Domain& document, const std::string& name, bool on) {
-    const auto& order = drivers::PerfCounters::names();
+    const auto order = xml::perf_event_names();
     const auto place = [&](const std::string& event) { return std::ranges::find(order, event) - order.begin(); };
     auto at = std::ranges::find_if(document.perf, [&](const auto& other) { return place(other.name) >= place(name); });
     if (at == document.perf.end() || at->name != name) at = document.perf.insert(at, {name, {}});
@@ -17,9 +16,8 @@ void set_event(xml::Domain& document, const std::string& name, bool on) {
 }
 
 Task<> set_perf(ClientPtr client, remote::DomainSetPerfEventsArgs args) {
-    const auto& names = drivers::PerfCounters::names();
     std::vector<ParamRule> rules;
-    for (const auto& name : names) rules.push_back({name.c_str(), ParamType::boolean});
+    for (const auto name : xml::perf_event_names()) rules.push_back({name.data(), ParamType::boolean});
     check_params(args.params, rules);
     auto domain = find_domain(*client, args.dom);
     auto job = co_await domain->acquire("virDomainSetPerfEvents");
@@ -49,7 +47,10 @@ remote::DomainGetPerfEventsRet get_perf(Client& client, const remote::DomainGetP
         on = domain->machine().counted_events();
     }
     remote::DomainGetPerfEventsRet ret;
-    for (const auto& name : drivers::PerfCounters::names()) ret.params.push_back({name, on.contains(name)});
+    for (const auto view : xml::perf_event_names()) {
+        const std::string name(view);
+        ret.params.push_back({name, on.contains(name)});
+    }
     return ret;
 }
 

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <fmt/format.h>
 #include <linux/perf_event.h>
-#include <optional>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,13 +18,11 @@ namespace {
 
 struct Counter {
     const char* name;
-    std::optional<std::uint32_t> type; // absent: the kernel knows no such event (any more)
-    std::uint64_t config = 0;
+    std::uint32_t type;
+    std::uint64_t config;
 };
+// Those that the kernel has; it counts neither caches nor memory bandwidth any more.
 constexpr Counter rows[] = {
-    {"cmt", std::nullopt},
-    {"mbmt", std::nullopt},
-    {"mbml", std::nullopt},
     {"cpu_cycles", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES},
     {"instructions", PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS},
     {"cache_references", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_REFERENCES},
@@ -49,7 +46,7 @@ constexpr Counter rows[] = {
 
 const Counter& counter_of(const std::string& name) {
     const auto row = std::ranges::find(rows, name, &Counter::name);
-    if (row == std::end(rows) || !row->type)
+    if (row == std::end(rows))
         rpc::fail(From::perf, Code::argument_unsupported, "unable to enable host cpu perf event for {}", name);
     return *row;
 }
@@ -57,22 +54,13 @@ const Counter& counter_of(const std::string& name) {
 rpc::Fd open_counter(const Counter& counter, int thread) {
     perf_event_attr attributes{};
     attributes.size = sizeof attributes;
-    attributes.type = *counter.type;
+    attributes.type = counter.type;
     attributes.config = counter.config;
     attributes.inherit = 1; // threads that this one makes are counted too
     return rpc::Fd(static_cast<int>(::syscall(SYS_perf_event_open, &attributes, thread, -1, -1, PERF_FLAG_FD_CLOEXEC)));
 }
 
 } // namespace
-
-const std::vector<std::string>& PerfCounters::names() {
-    static const std::vector<std::string> all = [] {
-        std::vector<std::string> list;
-        for (const auto& row : rows) list.emplace_back(row.name);
-        return list;
-    }();
-    return all;
-}
 
 void PerfCounters::count(pid_t pid, const std::string& name, bool on) {
     if (!on) {

@@ -11,9 +11,6 @@ namespace lodge::drivers {
 
 class PerfCounters {
   public:
-    // All names there are, in libvirt's order.
-    static const std::vector<std::string>& names();
-
     // Counts what the threads of `pid` do, and those that they make later, or counts it no more. Throws
     // Code::argument_unsupported for what no kernel counts, Code::system_error for what this host does not.
     void count(pid_t pid, const std::string& name, bool on);

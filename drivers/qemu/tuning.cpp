@@ -55,13 +55,13 @@ void pin_all(const Domain& domain, const Threads& threads) {
 
 // ---- in which turn ----
 
-void schedule(int thread, const std::string& word, std::optional<unsigned> priority) {
+void schedule(int thread, const std::string& word, std::optional<int> priority) {
     static constexpr std::pair<std::string_view, int> words[] = {
         {"batch", SCHED_BATCH}, {"idle", SCHED_IDLE}, {"fifo", SCHED_FIFO}, {"rr", SCHED_RR}};
     for (const auto& [name, policy] : words) {
         if (name != word) continue;
         sched_param parameter{};
-        if (policy == SCHED_FIFO || policy == SCHED_RR) parameter.sched_priority = static_cast<int>(priority.value_or(1));
+        if (policy == SCHED_FIFO || policy == SCHED_RR) parameter.sched_priority = priority.value_or(1);
         if (::sched_setscheduler(thread, policy, &parameter) < 0 && errno != ESRCH)
             rpc::fail_errno(errno, fmt::format("Cannot set scheduler parameters for pid {}", thread));
     }

@@ -113,6 +113,57 @@ class Maker:
                 self.random.choice(self.changes)(self, root)
         return ET.tostring(root, encoding="unicode")
 
+    def broken(self, count):
+        """`count` of the originals with one part missing, empty, twice or of a wrong value, which a comment behind them tells; parts
+        that look alike are broken once."""
+        seen, made = set(), []
+
+        def note(root, chain, node, what):
+            around = ET.tostring(node, encoding="unicode") if len(chain) > 1 else ""  # roots and their children are all different
+            path = "/".join(re.sub(r"^\{.*\}", "", e.tag) for e in chain + [node])
+            if (path, what, around) not in seen:
+                seen.add((path, what, around))
+                made.append(ET.tostring(root, encoding="unicode") + f"\n<!-- {path}: {what} -->")
+
+        for text in self.originals:
+            root = ET.fromstring(text)
+            for at, (chain, node) in enumerate(self.places(root)):
+                self.break_attributes(node, lambda what: note(root, chain, node, what))
+                words, node.text = node.text, ""
+                if (words or "").strip():
+                    for node.text in ("", "nonsense", "0"):
+                        note(root, chain, node, f"text {node.text}")
+                node.text = words
+                if not chain:
+                    continue
+                for what in ("missing", "twice", "empty", "bare"):
+                    changed = copy.deepcopy(root)
+                    above, same = self.places(changed)[at]
+                    self.break_element(above[-1], same, what)
+                    note(changed, above, same if what == "missing" else above[-1], what + same.tag)
+        return made if len(made) <= count else self.random.sample(made, count)
+
+    @staticmethod
+    def break_attributes(node, note):
+        for name, value in list(node.attrib.items()):
+            for wrong in ("", "nonsense", "0", "-1"):
+                node.set(name, wrong)
+                note(f"{name}={wrong}")
+            del node.attrib[name]
+            note(f"{name} missing")
+            node.set(name, value)
+
+    @staticmethod
+    def break_element(parent, node, what):
+        if what == "missing":
+            parent.remove(node)
+        elif what == "twice":
+            parent.insert(list(parent).index(node), copy.deepcopy(node))
+        else:
+            kept = dict(node.attrib) if what == "empty" else {}
+            node.clear()
+            node.attrib.update(kept)
+
     # ---- changes ----
 
     def places(self, root):

@@ -179,7 +179,7 @@ void describe(Doc& doc, SourceLabel& label) {
 }
 
 void describe(Doc& doc, Teaming& teaming) {
-    doc.required("type", teaming.type);
+    doc.required("type", teaming.type, Mark::positive);
     doc.attribute("persistent", teaming.persistent);
 }
 

@@ -68,6 +68,7 @@ constexpr PartRow part_checks[] = {
     {"vcpus", check_vcpus},
     {"iothreadids", check_iothreads},
     {"cputune", check_cpu_tune},
+    {"cputune", check_resource_groups},
     {"cpu", check_guest_cpu},
     {"cpu", check_cells},
     {"numatune", check_numa_tune},

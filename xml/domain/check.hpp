@@ -17,6 +17,7 @@ void check_parts(Doc& doc, const Domain& domain);
 void check_blkio(const Domain& domain); // check_tuning.cpp
 void check_cells(const Domain& domain);
 void check_cpu_tune(const Domain& domain);
+void check_resource_groups(const Domain& domain); // check_resource_groups.cpp
 void check_numa_tune(const Domain& domain);
 void check_huge_pages(const Domain& domain);
 void check_perf(const Domain& domain);
@@ -36,7 +37,7 @@ void check_hmat(const Cpu& cpu); // check_numa.cpp
 // Of one device as it is read.
 void check_disk(Doc& doc, const Disk& disk);          // check_disks.cpp
 void check_hostdev(Doc& doc, const Hostdev& hostdev); // check_hostdevs.cpp
-void check_nic(Doc& doc, const Nic& nic);             // check_devices.cpp, as all others
+void check_nic(Doc& doc, Nic& nic);                   // check_devices.cpp, as all others
 void check_serial(Doc& doc, const Serial& serial);
 void check_channel(Doc& doc, const Channel& channel);
 void check_forward(const std::string& address); // where guestfwd leads
@@ -54,6 +55,7 @@ void check_lease(Doc& doc, const Lease& lease);
 // Parts of sources, of disks and of the host's devices.
 void check_hosts(const std::vector<SourceHost>& hosts);
 void check_auth(const StorageAuth& auth);
+void check_source(const StorageSource& source);
 bool is_secret_usage(std::string_view type);
 
 template<class... Args> [[noreturn]] void unsupported(fmt::format_string<Args...> format, Args&&... args) {

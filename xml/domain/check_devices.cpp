@@ -150,15 +150,7 @@ void check_routes(const char* whose, const std::vector<NicRoute>& routes) {
         check_route(whose, {route.family, route.address, route.netmask, route.prefix, route.gateway, route.metric});
 }
 
-void check_bandwidth_of(const Nic& nic) {
-    if (!nic.bandwidth) return;
-    refuse_class_id(*nic.bandwidth);
-    check_bandwidth(*nic.bandwidth);
-    if (nic.type != NicType::network && nic.bandwidth->inbound && nic.bandwidth->inbound->floor)
-        rpc::fail(Code::config_unsupported, "floor attribute is not supported for this config");
-}
-
-void check_port(const Nic& nic) {
+void check_port(Nic& nic) {
     if (!nic.virtual_port) return;
     if (!takes_virtual_port(nic.type)) unsupported("<virtualport> element unsupported for <interface type='{}'>", word(nic.type));
     check_virtual_port(*nic.virtual_port, nic.type == NicType::network ? PortNeeds::nothing : PortNeeds::everything);
@@ -167,8 +159,12 @@ void check_port(const Nic& nic) {
 void check_source(const Nic& nic) {
     for (const auto& ip : nic.source.ips) check_ip(ip);
     check_routes("interface host IP", nic.source.routes);
-    if (nic.type == NicType::vhostuser && !nic.source.type.empty() && nic.source.type != "unix")
+    if (nic.type == NicType::vhostuser && !lacks_source(nic) && nic.source.type != "unix")
         unsupported("Type='{}' unsupported for <interface type='vhostuser'>", nic.source.type);
+    if (nic.type == NicType::vhostuser && !lacks_source(nic) && nic.source.socket_mode != "server" &&
+        nic.source.socket_mode != "client")
+        rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute 'mode' in element 'source': '{}'.",
+                  nic.source.socket_mode);
     if (nic.type == NicType::udp && nic.source.port && !nic.source.local_port)
         broken("'<local>' element missing for 'udp' socket interface");
     if (lacks_source(nic)) broken("interface type='{}' requires a 'source' element", word(nic.type));
@@ -176,7 +172,7 @@ void check_source(const Nic& nic) {
 
 } // namespace
 
-void check_nic(Doc& doc, const Nic& nic) {
+void check_nic(Doc& doc, Nic& nic) {
     doc.check("model", [&] {
         const auto is_word = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; };
         if (!std::ranges::all_of(nic.model, is_word))
@@ -184,7 +180,9 @@ void check_nic(Doc& doc, const Nic& nic) {
     });
     doc.check("source", [&] { check_source(nic); });
     doc.check("virtualport", [&] { check_port(nic); });
-    doc.check("bandwidth", [&] { check_bandwidth_of(nic); });
+    doc.check("bandwidth", [&] {
+        check_bandwidth(nic.bandwidth, nic.type == NicType::network ? BandwidthOf::nic_on_network : BandwidthOf::other);
+    });
     doc.check("vlan", [&] {
         if (auto vlan = nic.vlan) complete_vlan(*vlan);
     });

@@ -78,6 +78,8 @@ void check_encryption(const Encryption& encryption) {
     }
 }
 
+} // namespace
+
 void check_source(const StorageSource& source) {
     if (source.type == SourceType::volume && !source.empty() && (source.pool.empty() || source.volume.empty()))
         broken("'pool' and 'volume' must be specified together for 'pool' type source");
@@ -86,8 +88,6 @@ void check_source(const StorageSource& source) {
     if (source.encryption) check_encryption(*source.encryption);
     if (source.reservations) check_reservations(*source.reservations);
 }
-
-} // namespace
 
 void check_disk(Doc& doc, const Disk& disk) {
     doc.check("source", [&] { check_source(disk.source); });

@@ -76,7 +76,6 @@ void check_features(const Domain& d) {
     const auto& features = *d.features;
     if (features.hyperv) check_hyperv(*features.hyperv);
     if (features.kvm) check_kvm(*features.kvm);
-    if (!features.msrs_unknown.empty()) check_enumerated("unknown", "msrs", features.msrs_unknown, {"ignore", "fault"});
     if (features.gic && !features.gic->version.empty())
         check_enumerated("version", "gic", features.gic->version, {"host", "2", "3"});
 }

@@ -26,7 +26,7 @@ void check_pins(const Domain& d, const CpuTune& tune) {
     }
 }
 
-void check_scheduler(const char* element, const std::string& scheduler, const std::optional<unsigned>& priority) {
+void check_scheduler(const char* element, const std::string& scheduler, const std::optional<int>& priority) {
     const bool real_time = scheduler == "fifo" || scheduler == "rr";
     if (!real_time && scheduler != "batch" && scheduler != "idle")
         rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute 'scheduler' in element '{}': '{}'.", element,
@@ -57,32 +57,12 @@ void check_schedulers(const Domain& d, const CpuTune& tune) {
     if (tune.emulator_sched) check_scheduler("emulatorsched", tune.emulator_sched->scheduler, tune.emulator_sched->priority);
 }
 
-// Allocations of one cache: "both" stands for code and data.
-void check_cache_tune(const CacheTune& tune) {
-    std::set<std::string> taken;
-    for (const auto& cache : tune.caches) {
-        const auto place = fmt::format("{}/{}/", cache.level, cache.id);
-        const bool both = cache.type == "both";
-        const bool collides = taken.contains(place + cache.type) || taken.contains(place + "both") ||
-                              (both && (taken.contains(place + "code") || taken.contains(place + "data")));
-        if (collides)
-            rpc::fail(From::resctrl, Code::xml_error, "Colliding cache allocations for cache level '{}' id '{}', type '{}'",
-                      cache.level, cache.id, cache.type);
-        taken.insert(place + cache.type);
-    }
-    const auto vcpus = numbers_of(tune.vcpus, nullptr);
-    for (const auto& monitor : tune.monitors)
-        for (const auto vcpu : numbers_of(monitor.vcpus, nullptr))
-            if (!vcpus.contains(vcpu)) rpc::fail(From::domain, Code::invalid_arg, "Monitor vcpus conflicts with allocation");
-}
-
 } // namespace
 
 void check_cpu_tune(const Domain& d) {
     if (!d.cputune) return;
     check_pins(d, *d.cputune);
     check_schedulers(d, *d.cputune);
-    for (const auto& tune : d.cputune->cache_tunes) check_cache_tune(tune);
 }
 
 namespace {

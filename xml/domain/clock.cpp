@@ -35,8 +35,38 @@ void describe(Doc& doc, PowerManagement& p) {
     doc.child("suspend-to-disk", p.suspend_to_disk);
 }
 
+std::span<const std::string_view> perf_event_names() {
+    static constexpr std::string_view names[] = {"cmt",
+                                                 "mbmt",
+                                                 "mbml",
+                                                 "cpu_cycles",
+                                                 "instructions",
+                                                 "cache_references",
+                                                 "cache_misses",
+                                                 "branch_instructions",
+                                                 "branch_misses",
+                                                 "bus_cycles",
+                                                 "stalled_cycles_frontend",
+                                                 "stalled_cycles_backend",
+                                                 "ref_cpu_cycles",
+                                                 "cpu_clock",
+                                                 "task_clock",
+                                                 "page_faults",
+                                                 "context_switches",
+                                                 "cpu_migrations",
+                                                 "page_faults_min",
+                                                 "page_faults_maj",
+                                                 "alignment_faults",
+                                                 "emulation_faults"};
+    return names;
+}
+
 void describe(Doc& doc, PerfEvent& e) {
     doc.required("name", e.name);
+    doc.check("@name", [&] {
+        if (std::ranges::find(perf_event_names(), e.name) == perf_event_names().end())
+            rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute 'name' in element 'event': '{}'.", e.name);
+    });
     doc.required("enabled", e.enabled);
 }
 

@@ -65,6 +65,8 @@ struct PowerManagement {
 };
 void describe(Doc&, PowerManagement&);
 
+// The counters that a guest can have, in libvirt's order.
+std::span<const std::string_view> perf_event_names();
 struct PerfEvent {
     std::string name;
     YesNo enabled;

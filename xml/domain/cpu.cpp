@@ -23,7 +23,7 @@ void describe(Doc& doc, MaxPhysAddr& m) {
 }
 void describe(Doc& doc, CpuFeature& f) {
     doc.attribute("policy", f.policy, Mark::guest);
-    doc.required("name", f.name, Mark::guest);
+    doc.required("name", f.name, Mark::guest | Mark::positive);
 }
 static void describe(Doc& doc, CellSibling& s) {
     doc.required("id", s.id, Mark::guest);

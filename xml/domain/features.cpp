@@ -52,6 +52,7 @@ static void describe_enlightenments(Doc& doc, Hyperv& h) {
 }
 static void describe(Doc& doc, Hyperv& h) {
     doc.attribute("mode", h.mode);
+    doc.has_end_tag();
     doc.only(Code::config_unsupported, "unsupported HyperV Enlightenment feature: {}", [&] { describe_enlightenments(doc, h); });
 }
 static void describe(Doc& doc, DirtyRing& d) {
@@ -124,6 +125,8 @@ static void describe(Doc& doc, Hpt& h) {
 }
 static void describe(Doc& doc, TcgFeatures& t) { doc.child("tb-cache", t.tb_cache); }
 
+static void describe(Doc& doc, Msrs& m) { doc.required("unknown", m.unknown); }
+
 static void describe_features(Doc& doc, Features& f) {
     doc.flag("acpi", f.acpi, Mark::guest);
     doc.child("apic", f.apic, Mark::guest);
@@ -144,7 +147,7 @@ static void describe_features(Doc& doc, Features& f) {
     doc.child("vmcoreinfo", f.vmcoreinfo, Mark::guest);
     doc.child("htm", f.htm, Mark::guest);
     doc.child("nested-hv", f.nested_hv, Mark::guest);
-    doc.group("msrs", [&] { doc.required("unknown", f.msrs_unknown); });
+    doc.child("msrs", f.msrs);
     doc.child("ccf-assist", f.ccf_assist, Mark::guest);
     doc.child("xen", f.xen, Mark::guest);
     doc.group("cfpc", [&] { doc.attribute("value", f.cfpc, Mark::guest); });

@@ -144,6 +144,15 @@ struct TcgFeatures {
     std::optional<Kibibytes> tb_cache;
 };
 
+enum class UnknownMsrs { ignore, fault };
+inline std::span<const std::string_view> enum_words(UnknownMsrs) {
+    static constexpr std::string_view w[] = {"ignore", "fault"};
+    return w;
+}
+struct Msrs {
+    UnknownMsrs unknown = UnknownMsrs::ignore;
+};
+
 struct Features {
     bool acpi = false;
     std::optional<Apic> apic;
@@ -163,7 +172,7 @@ struct Features {
     std::optional<Switch> vmcoreinfo;
     std::optional<StatedSwitch> htm, nested_hv, ccf_assist;
     std::optional<XenFeatures> xen;
-    std::string msrs_unknown;
+    std::optional<Msrs> msrs;
     std::string cfpc, sbbc, ibs;
     std::optional<TcgFeatures> tcg;
 };

@@ -19,7 +19,7 @@ namespace {
 void describe_driver(Doc& doc, Filesystem& fs) {
     doc.attribute("type", fs.driver);
     doc.attribute("format", fs.format);
-    doc.attribute("wrpolicy", fs.wrpolicy);
+    doc.attribute("wrpolicy", fs.wrpolicy, Mark::positive);
     doc.attribute("queue", fs.queue, Mark::wraps);
     describe_virtio(doc, fs.virtio);
 }

@@ -56,6 +56,12 @@ template<> struct Traits<FileMode> {
     static constexpr const char* expected = "Expected non-negative integer value";
 };
 
+enum class WritePolicy { default_, immediate };
+inline std::span<const std::string_view> enum_words(WritePolicy) {
+    static constexpr std::string_view w[] = {"default", "immediate"};
+    return w;
+}
+
 struct Filesystem {
     FilesystemType type = FilesystemType::mount;
     std::optional<FilesystemAccess> accessmode;
@@ -63,7 +69,8 @@ struct Filesystem {
     std::optional<MultiDevs> multidevs;
     FileMode fmode, dmode;
     std::optional<FilesystemDriver> driver;
-    std::string format, wrpolicy;
+    std::string format;
+    std::optional<WritePolicy> wrpolicy;
     std::optional<std::uint32_t> queue;
     VirtioOptions virtio;
     VirtiofsBinary binary;

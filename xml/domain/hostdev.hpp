@@ -51,7 +51,7 @@ struct HostdevSource {
 struct Hostdev {
     HostdevMode mode = HostdevMode::subsystem;
     HostdevType type = HostdevType::pci;
-    std::optional<YesNo> managed;
+    std::optional<YesOrOther> managed;
     std::optional<HostdevModel> model;
     std::optional<OnOff> display, ramfb;
     std::optional<Sgio> sgio;

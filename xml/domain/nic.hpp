@@ -139,7 +139,7 @@ struct NicTarget {
 };
 struct Nic {
     NicType type = NicType::user;
-    std::optional<YesNo> managed; // hostdev
+    std::optional<YesOrOther> managed; // hostdev
     std::optional<YesNo> trust_guest_rx_filters;
     NicMac mac;
     NicSource source;

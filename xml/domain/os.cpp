@@ -1,4 +1,4 @@
-#include "xml/domain/os.hpp"
+#include "xml/domain/check.hpp"
 #include "xml/storage_parts.hpp"
 #include <algorithm>
 
@@ -26,6 +26,9 @@ static void describe(Doc& doc, OsNvram& n) {
     if (n.type) n.source.type = *n.type;
     if (doc.when(!n.type)) doc.text(n.path, Mark::host);
     if (doc.when(n.type.has_value())) describe_source(doc, n.source);
+    doc.check("source", [&] {
+        if (n.type) check_source(n.source);
+    });
 }
 static void describe(Doc& doc, BootEntry& b) { doc.required("dev", b.dev); }
 static void describe(Doc& doc, BootMenu& m) {
@@ -47,6 +50,9 @@ static void describe(Doc& doc, InitEnv& e) {
     doc.text(e.value);
 }
 
+// libvirt's VIR_DOMAIN_BOOT_LAST: it reads no more.
+static constexpr std::size_t most_boot_devices = 4;
+
 void describe(Doc& doc, Os& os) {
     doc.attribute("firmware", os.firmware);
     doc.child("type", os.type, Mark::required);
@@ -66,6 +72,7 @@ void describe(Doc& doc, Os& os) {
     doc.text_child("root", os.root, Mark::host);
     doc.group("acpi", [&] { doc.list("table", os.acpi_tables); });
     doc.list("boot", os.boot);
+    if (doc.reading() && os.boot.size() > most_boot_devices) os.boot.resize(most_boot_devices);
     doc.child("bootmenu", os.boot_menu);
     doc.child("smbios", os.smbios);
     doc.child("bios", os.bios);
@@ -83,11 +90,12 @@ void describe(Doc& doc, SysinfoEntry& e) {
     doc.text(e.value, Mark::guest);
 }
 void describe(Doc& doc, SysinfoBlock& b) { doc.list("entry", b.entries); }
-// The entries that libvirt knows of a block, in its order; the first of a name counts.
+// The entries that libvirt knows of a block, in its order; the first of a name counts, and an empty one says nothing.
 static void keep(std::vector<SysinfoEntry>& entries, std::initializer_list<std::string_view> known) {
     std::vector<SysinfoEntry> kept;
     for (const auto name : known)
-        if (const auto found = std::ranges::find(entries, name, &SysinfoEntry::name); found != entries.end())
+        if (const auto found = std::ranges::find(entries, name, &SysinfoEntry::name);
+            found != entries.end() && !found->value.empty())
             kept.push_back(std::move(*found));
     entries = std::move(kept);
 }

@@ -24,8 +24,15 @@ struct QemuCapabilities {
 };
 void describe(Doc&, QemuCapabilities&);
 
+enum class QemuPropertyType { string, unsigned_, signed_, bool_, remove };
+inline std::span<const std::string_view> enum_words(QemuPropertyType) {
+    static constexpr std::string_view w[] = {"string", "unsigned", "signed", "bool", "remove"};
+    return w;
+}
 struct QemuProperty {
-    std::string name, type, value; // type: string, unsigned, signed, bool, remove
+    std::string name;
+    QemuPropertyType type = QemuPropertyType::string;
+    std::string value;
 };
 struct QemuDeviceOverride {
     std::string alias;

@@ -14,6 +14,7 @@ void describe_backend(Doc& doc, Rng& rng) {
     if (doc.when(rng.backend == RngBackend::random)) doc.text(rng.file);
     if (doc.when(rng.backend == RngBackend::egd)) {
         describe_char_type(doc, rng.source);
+        doc.has_end_tag();
         describe_char_source(doc, rng.source);
     }
 }

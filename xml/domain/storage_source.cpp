@@ -10,7 +10,7 @@ bool StorageSource::empty() const {
     case SourceType::vhostuser: return path.empty();
     case SourceType::volume: return pool.empty() && volume.empty();
     case SourceType::network: return !protocol;
-    case SourceType::nvme: return false;
+    case SourceType::nvme: return !nvme_namespace;
     }
     return true;
 }
@@ -29,7 +29,7 @@ void describe(Doc& doc, SecretReference& secret) {
 }
 
 void describe(Doc& doc, StorageAuth& auth) {
-    doc.required("username", auth.username);
+    doc.required("username", auth.username, Mark::positive);
     doc.child("secret", auth.secret);
 }
 
@@ -48,6 +48,7 @@ void describe(Doc& doc, IvGen& ivgen) {
 void describe(Doc& doc, Encryption& encryption) {
     doc.required("format", encryption.format);
     doc.attribute("engine", encryption.engine);
+    doc.has_end_tag();
     doc.list("secret", encryption.secrets);
     doc.child("cipher", encryption.cipher);
     doc.child("ivgen", encryption.ivgen);
@@ -69,7 +70,7 @@ void describe(Doc& doc, Reservations& reservations) {
 }
 
 void describe(Doc& doc, Cookie& cookie) {
-    doc.required("name", cookie.name);
+    doc.required("name", cookie.name, Mark::positive);
     doc.text(cookie.value);
 }
 
@@ -147,6 +148,7 @@ void describe_source_content(Doc& doc, StorageSource& source, bool numbered) {
     if (is(SourceType::nvme)) doc.child("address", source.nvme_address, Mark::required);
     if (is(SourceType::vhostuser)) doc.child("reconnect", source.reconnect);
     doc.group("slices", [&] { doc.list("slice", source.slices); });
+    if (doc.reading()) std::erase_if(source.slices, [](const Slice& slice) { return slice.type != "storage"; });
     if (doc.when(source.type != SourceType::network)) doc.list("seclabel", source.labels);
     doc.child("auth", source.auth);
     doc.child("encryption", source.encryption);

@@ -74,15 +74,15 @@ struct IoThreadPin {
 };
 struct SchedVcpus {
     std::string vcpus, scheduler;
-    std::optional<unsigned> priority;
+    std::optional<int> priority;
 };
 struct SchedIoThreads {
     std::string iothreads, scheduler;
-    std::optional<unsigned> priority;
+    std::optional<int> priority;
 };
 struct SchedEmulator {
     std::string scheduler;
-    std::optional<unsigned> priority;
+    std::optional<int> priority;
 };
 struct CacheAllocation {
     unsigned id = 0, level = 0;

@@ -11,13 +11,14 @@ void override_properties(Json& json, const std::vector<QemuProperty>& properties
     for (const auto& property : properties) {
         std::uint64_t number = 0;
         std::int64_t negative = 0;
-        if (property.type == "remove")
+        using enum xml::QemuPropertyType;
+        if (property.type == remove)
             json.erase(property.name);
-        else if (property.type == "bool")
-            json[property.name] = property.value == "true" || property.value == "yes" || property.value == "on";
-        else if (property.type == "unsigned" && parse_unsigned(property.value, number))
+        else if (property.type == bool_)
+            json[property.name] = property.value == "true";
+        else if (property.type == unsigned_ && parse_unsigned(property.value, number))
             json[property.name] = number;
-        else if (property.type == "signed" && parse_signed(property.value, negative))
+        else if (property.type == signed_ && parse_signed(property.value, negative))
             json[property.name] = negative;
         else
             json[property.name] = property.value;

@@ -14,7 +14,7 @@ void add_9p(Builder& builder, const Filesystem& fs) {
     if (fs.multidevs && *fs.multidevs != MultiDevs::default_) words += fmt::format(",multidevs={}", word(*fs.multidevs));
     if (fs.fmode.bits) words += fmt::format(",fmode={:04o}", fs.fmode.bits);
     if (fs.dmode.bits) words += fmt::format(",dmode={:04o}", fs.dmode.bits);
-    if (fs.wrpolicy == "immediate") words += ",writeout=immediate";
+    if (fs.wrpolicy == WritePolicy::immediate) words += ",writeout=immediate";
     words += fmt::format(",id=fsdev-{},path={}", fs.info.alias, escape(fs.source));
     if (fs.readonly) words += ",readonly";
     builder.option("-fsdev", words);

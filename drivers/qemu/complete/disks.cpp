@@ -125,6 +125,7 @@ void complete_disks(xml::Domain& domain) {
     auto given = std::exchange(domain.devices.disks, {});
     for (auto& disk : given) insert_disk(domain.devices.disks, std::move(disk));
     for (auto& disk : domain.devices.disks) complete_disk(disk);
+    if (domain.os.nvram && domain.os.nvram->type) complete_source(domain.os.nvram->source);
 }
 
 } // namespace lodge::drivers::qemu

@@ -43,7 +43,7 @@ void validate_device(const xml::Filesystem& fs, const Guest& guest) {
     if (fs.socket.empty())
         apply({{fs.readonly, "virtiofs does not yet support read-only mode"},
                {!passes, "virtiofs only supports passthrough accessmode"},
-               {!fs.wrpolicy.empty(), "virtiofs does not support wrpolicy"}});
+               {fs.wrpolicy.has_value(), "virtiofs does not support wrpolicy"}});
     apply({{fs.model.has_value(), "virtiofs does not support model"},
            {!fs.format.empty(), "virtiofs does not support format"},
            {fs.multidevs.value_or(xml::MultiDevs::default_) != xml::MultiDevs::default_, "virtiofs does not support multidevs"},

@@ -54,11 +54,10 @@ void check_network(const xml::StorageSource& source) {
          {!source.query.empty() && !over(https, http), "query is supported only with HTTP(S) protocols"},
          {over(tftp), "'tftp' protocol is not supported with this QEMU binary"}});
     if (!over(nfs)) return;
-    apply({{source.hosts.size() != 1, "'nfs' protocol requires the usage of exactly one host"},
-           {source.hosts.front().transport.value_or(xml::HostTransport::tcp) != xml::HostTransport::tcp,
-            "'nfs' host must use TCP protocol"},
-           {!source.hosts.front().port.empty() && source.hosts.front().port != "0",
-            "port cannot be specified in 'nfs' protocol host"}});
+    apply({{source.hosts.size() != 1, "'nfs' protocol requires the usage of exactly one host"}});
+    const auto& host = source.hosts.front();
+    apply({{host.transport.value_or(xml::HostTransport::tcp) != xml::HostTransport::tcp, "'nfs' host must use TCP protocol"},
+           {!host.port.empty() && host.port != "0", "port cannot be specified in 'nfs' protocol host"}});
 }
 
 } // namespace

@@ -13,9 +13,12 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+# Inputs that a fuzzer tries: what takes it about 20 seconds.
+FUZZ_RUNS = {"frame": 300_000}
 # Where a fuzzer finds more documents to begin with, when LODGE_CORPUS names the corpus.
 CORPUS_SEEDS = {
     "domain": ["genericxml2xmlindata", "qemuxml2argvdata"],
+    "guest": ["genericxml2xmlindata", "qemuxml2argvdata"],
     "network": ["networkxml2xmlin"],
     "objects": [
         "nwfilterxml2xmlin",
@@ -106,15 +109,17 @@ def compat_jobs(preset):
         yield Job(preset, "compat", name, command, {"LODGE_PRESET": preset, "LODGE_STAGED": "1"})
 
 
-def fuzz_jobs(preset, seconds):
+def fuzz_jobs(preset, quick):
     for path in sorted(glob.glob(f"{ROOT}/build/{preset}/fuzz_*")):
         if not os.access(path, os.X_OK) or os.path.isdir(path):
             continue
         name = os.path.basename(path)[len("fuzz_") :]
         found = f"{ROOT}/build/{preset}/fuzz-corpus/{name}"
         os.makedirs(found, exist_ok=True)
-        # The same inputs each time: what a longer search finds becomes a seed, and a check that passed passes again.
-        command = [path, "-seed=1", f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
+        # The same inputs each time, on fast and on slow machines: what a longer search finds becomes a seed, and a check that
+        # passed passes again.
+        runs = FUZZ_RUNS.get(name, 15_000) // (5 if quick else 1)
+        command = [path, "-seed=1", f"-runs={runs}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
         command += [f"-artifact_prefix={ROOT}/build/{preset}/logs/fuzz-{name}-", found, f"{ROOT}/tests/fuzz/seeds/{name}"]
         corpus = os.environ.get("LODGE_CORPUS")
         folders = [f"{corpus}/{folder}" for folder in CORPUS_SEEDS.get(name, [])] if corpus else []
@@ -162,7 +167,7 @@ def main():
     for plan in options.plan:
         preset, _, parts = plan.partition(":")
         wanted = set(options.names) or set(filter(None, parts.split(",")))
-        for job in [*unit_jobs(preset), *fuzz_jobs(preset, 5 if options.quick else 20), *compat_jobs(preset)]:
+        for job in [*unit_jobs(preset), *fuzz_jobs(preset, options.quick), *compat_jobs(preset)]:
             if chosen(job, wanted, options.quick):
                 jobs.append(job)
     if not jobs:

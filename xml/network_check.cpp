@@ -24,8 +24,8 @@ static void check_range(const IpAddress& start, const IpAddress& end, const Netw
     const std::string range = fmt::format("{} - {}", start.text(), end.text());
     for (const auto* address : {&start, &end})
         if (!address->valid())
-            throw rpc::Error(Code::system_error,
-                             fmt::format("Cannot parse socket address '{}': Name or service not known", address->text()));
+            rpc::fail(rpc::from_nobody, Code::system_error, "Cannot parse socket address '{}': Name or service not known",
+                      address->text());
     if (start.is_v4() != end.is_v4()) fail_range(fmt::format("mismatch of address family in range {}", range));
     const std::size_t length = start.bits() / 8;
     if (within) {

@@ -22,16 +22,19 @@ void describe(Doc& doc, ForwardDriverName& driver) { doc.attribute("name", drive
 
 void complete_vlan(Vlan& vlan) {
     if (vlan.tags.empty())
-        rpc::fail(Code::xml_error, "missing tag id - each <vlan> must have at least one <tag id='n'/> subelement");
+        rpc::fail(rpc::from_nobody, Code::xml_error,
+                  "missing tag id - each <vlan> must have at least one <tag id='n'/> subelement");
     for (const auto& tag : vlan.tags)
-        if (tag.id > 4095) rpc::fail(Code::xml_error, "vlan tag id {} too large (maximum 4095)", tag.id);
+        if (tag.id > 4095) rpc::fail(rpc::from_nobody, Code::xml_error, "vlan tag id {} too large (maximum 4095)", tag.id);
     const auto natives = std::ranges::count_if(vlan.tags, [](const VlanTag& tag) { return tag.native_mode.has_value(); });
-    if (natives > 1) rpc::fail(Code::xml_error, "duplicate native vlan setting");
+    if (natives > 1) rpc::fail(rpc::from_nobody, Code::xml_error, "duplicate native vlan setting");
     const bool refused = vlan.trunk && !*vlan.trunk;
     if (refused && vlan.tags.size() > 1)
-        rpc::fail(Code::xml_error, "invalid \"trunk='no'\" in <vlan> - trunk='yes' is required for more than one vlan tag");
+        rpc::fail(rpc::from_nobody, Code::xml_error,
+                  "invalid \"trunk='no'\" in <vlan> - trunk='yes' is required for more than one vlan tag");
     if (refused && natives)
-        rpc::fail(Code::xml_error, "invalid configuration in <vlan> - \"trunk='no'\" is not allowed with a native vlan id");
+        rpc::fail(rpc::from_nobody, Code::xml_error,
+                  "invalid configuration in <vlan> - \"trunk='no'\" is not allowed with a native vlan id");
     if (vlan.tags.size() > 1 || natives) vlan.trunk = true;
     if (refused) vlan.trunk.reset();
 }

@@ -17,7 +17,8 @@ static void check_auth(const PoolAuth& auth) {
     if (auth.username.empty()) refuse("missing username for auth");
     if (!auth.secret) refuse("Missing <secret> element in auth");
     const bool by_uuid = !auth.secret->uuid.is_nil();
-    if (!by_uuid && auth.secret->usage.empty()) rpc::fail(Code::xml_error, "missing secret uuid or usage attribute");
+    if (!by_uuid && auth.secret->usage.empty())
+        rpc::fail(rpc::from_nobody, Code::xml_error, "missing secret uuid or usage attribute");
     if (by_uuid && !auth.secret->usage.empty())
         rpc::fail(rpc::from_nobody, Code::xml_error, "either secret uuid or usage expected");
     if (!auth.type) unsupported("storage pool missing auth type");

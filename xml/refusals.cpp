@@ -141,6 +141,11 @@ constexpr Refusal refusals[] = {
     {invalid, "/virtualport/parameters/@typeid", Code::xml_error, rpc::from_nobody, "cannot parse value of typeid parameter"},
     {invalid, "/virtualport/parameters/@typeidversion", Code::xml_error, rpc::from_nobody,
      "cannot parse value of typeidversion parameter"},
+    {invalid, "/vlan/@trunk", Code::xml_error, rpc::from_nobody, "invalid \"trunk='{}'\" in <vlan> - must be yes or no"},
+    {invalid, "/network/mac/@address", Code::xml_error, From::network, "Invalid bridge mac address '{}' in network"},
+    {invalid, "/bridge/@macTableManager", Code::xml_error, From::network, "Invalid macTableManager setting '{}' in network"},
+    {invalid, "/network/bridge/@delay", Code::xml_error, From::network, "Invalid delay value in network"},
+    {invalid, "/smartcard/@type", unsupported, From::domain, "unknown type presented to host for character device: {}"},
     {repeated, "/bandwidth/inbound", Code::xml_detail, From::none, "Only one child <inbound> element allowed"},
     {repeated, "/bandwidth/outbound", Code::xml_detail, From::none, "Only one child <outbound> element allowed"},
     // disks

@@ -105,7 +105,8 @@ void check_encryption(Encryption& encryption) {
         if (secret.type.empty()) refuse("unknown volume encryption secret type");
         if (secret.type != "passphrase")
             rpc::fail(From::storage, Code::config_unsupported, "unknown volume encryption secret type {}", secret.type);
-        if (secret.uuid.is_nil() && secret.usage.empty()) rpc::fail(Code::xml_error, "missing secret uuid or usage attribute");
+        if (secret.uuid.is_nil() && secret.usage.empty())
+            rpc::fail(rpc::from_nobody, Code::xml_error, "missing secret uuid or usage attribute");
         if (!secret.uuid.is_nil() && !secret.usage.empty())
             rpc::fail(rpc::from_nobody, Code::xml_error, "either secret uuid or usage expected");
     }

@@ -67,6 +67,7 @@ static void describe_source(Doc& doc, CharSource& source, bool labelled) {
     if (doc.when(source.type == CharType::tcp))
         doc.group("protocol", [&] { doc.attribute("type", source.protocol); }, Mark::single);
     doc.child("log", source.log, Mark::single);
+    if (doc.reading() && source.log && source.log->file.empty()) source.log.reset();
 }
 
 void describe_char_source(Doc& doc, CharSource& source) { describe_source(doc, source, false); }

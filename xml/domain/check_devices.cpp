@@ -184,7 +184,7 @@ void check_nic(Doc& doc, Nic& nic) {
         check_bandwidth(nic.bandwidth, nic.type == NicType::network ? BandwidthOf::nic_on_network : BandwidthOf::other);
     });
     doc.check("vlan", [&] {
-        if (auto vlan = nic.vlan) complete_vlan(*vlan);
+        if (nic.vlan) complete_vlan(*nic.vlan);
     });
     doc.check("ip", [&] {
         for (const auto& ip : nic.ips) check_ip(ip);

@@ -9,7 +9,7 @@ bool has_iothread(const Domain& d, unsigned id) {
         if (thread.id == id) return true;
     // Threads that are only counted get the lowest free numbers.
     const auto counted = std::max<std::size_t>(d.iothreads.value_or(0), d.iothread_ids.size());
-    return counted > d.iothread_ids.size() && id <= counted;
+    return counted > d.iothread_ids.size() && id > 0 && id <= counted;
 }
 
 void check_pins(const Domain& d, const CpuTune& tune) {

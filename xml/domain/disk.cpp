@@ -50,6 +50,15 @@ void describe(Doc& doc, IoTune& tune) {
     doc.text_child("total_iops_sec_max_length", tune.total_iops_sec_max_length);
     doc.text_child("read_iops_sec_max_length", tune.read_iops_sec_max_length);
     doc.text_child("write_iops_sec_max_length", tune.write_iops_sec_max_length);
+    if (!doc.reading()) return;
+    // Zero is no limit.
+    for (auto* limit :
+         {&tune.total_bytes_sec, &tune.read_bytes_sec, &tune.write_bytes_sec, &tune.total_iops_sec, &tune.read_iops_sec,
+          &tune.write_iops_sec, &tune.total_bytes_sec_max, &tune.read_bytes_sec_max, &tune.write_bytes_sec_max,
+          &tune.total_iops_sec_max, &tune.read_iops_sec_max, &tune.write_iops_sec_max, &tune.size_iops_sec,
+          &tune.total_bytes_sec_max_length, &tune.read_bytes_sec_max_length, &tune.write_bytes_sec_max_length,
+          &tune.total_iops_sec_max_length, &tune.read_iops_sec_max_length, &tune.write_iops_sec_max_length})
+        if (*limit == 0U) limit->reset();
 }
 
 void describe(Doc& doc, Geometry& geometry) {
@@ -141,7 +150,7 @@ void describe(Doc& doc, Disk& disk) {
     doc.child("blockio", disk.blockio);
     doc.child("mirror", disk.mirror, Mark::live);
     doc.child("target", disk.target);
-    doc.child("iotune", disk.iotune);
+    doc.child("iotune", disk.iotune, Mark::filled);
     doc.flag("readonly", disk.readonly, Mark::guest);
     doc.flag("shareable", disk.shareable);
     doc.child("transient", disk.transient);

@@ -101,7 +101,7 @@ static void describe(Doc& doc, Tseg& t) {
         static constexpr std::pair<std::uint64_t, const char*> units[] = {
             {1ull << 30, "GiB"}, {1ull << 20, "MiB"}, {1ull << 10, "KiB"}, {1, "B"}};
         for (const auto& [bytes, unit] : units)
-            if (t.bytes % bytes == 0) {
+            if (t.bytes % bytes == 0 && (t.bytes != 0 || bytes == 1)) {
                 std::uint64_t amount = t.bytes / bytes;
                 std::string word = unit;
                 doc.attribute("unit", word);

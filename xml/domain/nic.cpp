@@ -201,6 +201,7 @@ void describe(Doc& doc, Nic& nic) {
     doc.read_in_order(nic_order);
     doc.attribute("type", nic.type);
     if (doc.when(nic.type == NicType::hostdev)) doc.attribute("managed", nic.managed);
+    if (doc.reading() && nic.managed && !*nic.managed) nic.managed.reset();
     doc.attribute("trustGuestRxFilters", nic.trust_guest_rx_filters);
     doc.child("mac", nic.mac);
     const bool hostdev = nic.type == NicType::hostdev;

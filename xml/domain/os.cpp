@@ -103,14 +103,15 @@ static void normalize(Sysinfo& s) {
     if (s.bios) keep(s.bios->entries, {"vendor", "version", "date", "release"});
     if (s.system) keep(s.system->entries, {"manufacturer", "product", "version", "serial", "uuid", "sku", "family"});
     for (auto& board : s.base_boards) keep(board.entries, {"manufacturer", "product", "version", "serial", "asset", "location"});
+    std::erase_if(s.base_boards, [](const SysinfoBlock& board) { return board.entries.empty(); });
     if (s.chassis) keep(s.chassis->entries, {"manufacturer", "version", "serial", "asset", "sku"});
 }
 void describe(Doc& doc, Sysinfo& s) {
     doc.required("type", s.type, Mark::guest);
-    doc.child("bios", s.bios);
-    doc.child("system", s.system);
+    doc.child("bios", s.bios, Mark::filled);
+    doc.child("system", s.system, Mark::filled);
     doc.list("baseBoard", s.base_boards, Mark::guest);
-    doc.child("chassis", s.chassis);
+    doc.child("chassis", s.chassis, Mark::filled);
     doc.list("processor", s.processors);
     doc.list("memory_device", s.memory_devices);
     doc.group("oemStrings", [&] { doc.list("entry", s.oem_strings); });

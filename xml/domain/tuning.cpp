@@ -149,6 +149,12 @@ void describe(Doc& doc, CpuTune& t) {
     doc.list("iothreadsched", t.iothread_scheds);
     doc.list("cachetune", t.cache_tunes);
     doc.list("memorytune", t.memory_tunes);
+    if (!doc.reading()) return;
+    // Zero leaves it to the host.
+    for (auto* period : {&t.period, &t.global_period, &t.emulator_period, &t.iothread_period})
+        if (*period == 0U) period->reset();
+    for (auto* quota : {&t.quota, &t.global_quota, &t.emulator_quota, &t.iothread_quota})
+        if (*quota == 0) quota->reset();
 }
 
 static void describe(Doc& doc, NumaMemory& m) {

@@ -37,7 +37,7 @@ struct VideoModel {
     VideoType type = VideoType::default_;
     std::optional<std::uint32_t> ram, vram, vram64, vgamem; // KiB
     std::optional<std::uint32_t> heads;
-    std::optional<YesNo> primary;
+    std::optional<YesOrOther> primary;
     Acceleration acceleration;
     std::optional<Resolution> resolution;
 };

@@ -58,6 +58,8 @@ constexpr PortRow default_ports[] = {
 };
 
 void complete_ports(xml::StorageSource& source) {
+    for (auto& host : source.hosts)
+        if (host.port == "0") host.port.clear();
     for (const auto& row : default_ports) {
         if (row.protocol != source.protocol) continue;
         for (auto& host : source.hosts)
@@ -72,6 +74,7 @@ void complete_encryption(xml::Encryption& encryption) {
 
 void complete_source(xml::StorageSource& source) {
     complete_ports(source);
+    if (source.type == SourceType::nvme && !source.managed) source.managed = true;
     if (source.encryption) complete_encryption(*source.encryption);
     // Whoever skips labelling says so for the running guest only.
     std::erase_if(source.labels, [](const xml::SourceLabel& label) { return label.labelskip.has_value(); });

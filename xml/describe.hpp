@@ -44,11 +44,12 @@ enum class Mark : unsigned {
     any_base = 1024, // as in C: 0x… is hexadecimal, 0… octal
     hex = 2048,      // hexadecimal, with or without 0x
     octal = 4096,
-    wraps = 8192,      // "-1" stands for the greatest unsigned number
-    natural = 16384,   // no more than the greatest int
-    joined = 32768,    // several elements of that name are read as one
-    filled = 65536,    // of a child: not written when there is nothing in it
-    one_kind = 131072, // of choices: those of other names than the first are ignored
+    wraps = 8192,         // "-1" stands for the greatest unsigned number
+    natural = 16384,      // no more than the greatest int
+    joined = 32768,       // several elements of that name are read as one
+    filled = 65536,       // of a child: not written when there is nothing in it
+    one_kind = 131072,    // of choices: those of other names than the first are ignored
+    unless_zero = 262144, // zero says the same as absence
 };
 constexpr Mark operator|(Mark a, Mark b) { return static_cast<Mark>(static_cast<unsigned>(a) | static_cast<unsigned>(b)); }
 constexpr bool has(Mark set, Mark one) { return (static_cast<unsigned>(set) & static_cast<unsigned>(one)) != 0; }

@@ -231,6 +231,7 @@ class Reader : public Doc {
             if (has(marks, Mark::positive) && !value.ops->is_text && is_zero(value))
                 rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute '{}' in element '{}': Zero is not permitted",
                           name, node_.name());
+            if (has(marks, Mark::unless_zero) && is_zero(value)) value.ops->clear(value.value);
         } else if (must_be_there(marks)) {
             refuse_in_own_words(RefusalKind::missing, std::string("/@") + name, "");
             rpc::fail(From::xml, Code::xml_error, "Missing required attribute '{}' in element '{}'", name, node_.name());
@@ -286,6 +287,7 @@ class Reader : public Doc {
             if (!*only) only = child.value();
         }
         parse_text(value, joined.empty() ? std::string_view(only) : std::string_view(joined), marks);
+        if (has(marks, Mark::unless_zero) && value.ops->present(value.value) && is_zero(value)) value.ops->clear(value.value);
     }
 
     void parse_text(Scalar value, std::string_view text, Mark marks) {

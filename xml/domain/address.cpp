@@ -150,7 +150,7 @@ void describe_info(Doc& doc, DeviceInfo& info, InfoParts parts) {
     if (doc.when(doc.live() || doc.reading() || is_user_alias(info.alias)))
         doc.group("alias", [&] { doc.attribute("name", info.alias); });
     doc.child("master", info.master);
-    if (has_part(InfoParts::rom)) doc.child("rom", info.rom);
+    if (has_part(InfoParts::rom)) doc.child("rom", info.rom, Mark::filled);
     doc.group("acpi", [&] { doc.attribute("index", info.acpi_index, Mark::guest); });
     doc.child("address", info.address);
     if (doc.reading() && !doc.live() && !is_user_alias(info.alias)) info.alias.clear();

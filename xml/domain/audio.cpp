@@ -3,7 +3,7 @@
 namespace lodge::xml {
 
 void describe(Doc& doc, AudioSettings& settings) {
-    doc.attribute("frequency", settings.frequency);
+    doc.attribute("frequency", settings.frequency, Mark::positive);
     doc.attribute("channels", settings.channels);
     doc.attribute("format", settings.format, Mark::positive);
 }
@@ -27,7 +27,7 @@ void describe_direction(Doc& doc, AudioDirection& direction, AudioType type) {
     doc.attribute("voices", direction.voices, Mark::positive);
     doc.attribute("bufferLength", direction.buffer_length, Mark::positive);
     if (is(alsa, oss)) doc.attribute("dev", direction.dev);
-    if (is(coreaudio, oss, sdl)) doc.attribute("bufferCount", direction.buffer_count);
+    if (is(coreaudio, oss, sdl)) doc.attribute("bufferCount", direction.buffer_count, Mark::unless_zero);
     if (is(oss)) doc.attribute("tryPoll", direction.try_poll);
     if (is(jack)) {
         doc.attribute("serverName", direction.server_name);

@@ -31,8 +31,8 @@ void describe(Doc& doc, Clock& c) {
 
 static void describe(Doc& doc, SleepState& s) { doc.attribute("enabled", s.enabled); }
 void describe(Doc& doc, PowerManagement& p) {
-    doc.child("suspend-to-mem", p.suspend_to_mem);
-    doc.child("suspend-to-disk", p.suspend_to_disk);
+    doc.child("suspend-to-mem", p.suspend_to_mem, Mark::filled);
+    doc.child("suspend-to-disk", p.suspend_to_disk, Mark::filled);
 }
 
 std::span<const std::string_view> perf_event_names() {

@@ -34,11 +34,11 @@ std::span<const ControllerModel> controller_models(ControllerType type) {
 }
 
 void describe(Doc& doc, ControllerDriver& driver) {
-    doc.attribute("queues", driver.queues);
+    doc.attribute("queues", driver.queues, Mark::unless_zero);
     doc.attribute("cmd_per_lun", driver.cmd_per_lun);
     doc.attribute("max_sectors", driver.max_sectors);
     doc.attribute("ioeventfd", driver.ioeventfd);
-    doc.attribute("iothread", driver.iothread);
+    doc.attribute("iothread", driver.iothread, Mark::unless_zero);
     describe_virtio(doc, driver.virtio);
 }
 

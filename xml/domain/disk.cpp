@@ -30,35 +30,26 @@ void describe(Doc& doc, DiskTarget& target) {
 }
 
 void describe(Doc& doc, IoTune& tune) {
-    doc.text_child("total_bytes_sec", tune.total_bytes_sec);
-    doc.text_child("read_bytes_sec", tune.read_bytes_sec);
-    doc.text_child("write_bytes_sec", tune.write_bytes_sec);
-    doc.text_child("total_iops_sec", tune.total_iops_sec);
-    doc.text_child("read_iops_sec", tune.read_iops_sec);
-    doc.text_child("write_iops_sec", tune.write_iops_sec);
-    doc.text_child("total_bytes_sec_max", tune.total_bytes_sec_max);
-    doc.text_child("read_bytes_sec_max", tune.read_bytes_sec_max);
-    doc.text_child("write_bytes_sec_max", tune.write_bytes_sec_max);
-    doc.text_child("total_iops_sec_max", tune.total_iops_sec_max);
-    doc.text_child("read_iops_sec_max", tune.read_iops_sec_max);
-    doc.text_child("write_iops_sec_max", tune.write_iops_sec_max);
-    doc.text_child("size_iops_sec", tune.size_iops_sec);
+    doc.text_child("total_bytes_sec", tune.total_bytes_sec, Mark::unless_zero);
+    doc.text_child("read_bytes_sec", tune.read_bytes_sec, Mark::unless_zero);
+    doc.text_child("write_bytes_sec", tune.write_bytes_sec, Mark::unless_zero);
+    doc.text_child("total_iops_sec", tune.total_iops_sec, Mark::unless_zero);
+    doc.text_child("read_iops_sec", tune.read_iops_sec, Mark::unless_zero);
+    doc.text_child("write_iops_sec", tune.write_iops_sec, Mark::unless_zero);
+    doc.text_child("total_bytes_sec_max", tune.total_bytes_sec_max, Mark::unless_zero);
+    doc.text_child("read_bytes_sec_max", tune.read_bytes_sec_max, Mark::unless_zero);
+    doc.text_child("write_bytes_sec_max", tune.write_bytes_sec_max, Mark::unless_zero);
+    doc.text_child("total_iops_sec_max", tune.total_iops_sec_max, Mark::unless_zero);
+    doc.text_child("read_iops_sec_max", tune.read_iops_sec_max, Mark::unless_zero);
+    doc.text_child("write_iops_sec_max", tune.write_iops_sec_max, Mark::unless_zero);
+    doc.text_child("size_iops_sec", tune.size_iops_sec, Mark::unless_zero);
     doc.text_child("group_name", tune.group_name);
-    doc.text_child("total_bytes_sec_max_length", tune.total_bytes_sec_max_length);
-    doc.text_child("read_bytes_sec_max_length", tune.read_bytes_sec_max_length);
-    doc.text_child("write_bytes_sec_max_length", tune.write_bytes_sec_max_length);
-    doc.text_child("total_iops_sec_max_length", tune.total_iops_sec_max_length);
-    doc.text_child("read_iops_sec_max_length", tune.read_iops_sec_max_length);
-    doc.text_child("write_iops_sec_max_length", tune.write_iops_sec_max_length);
-    if (!doc.reading()) return;
-    // Zero is no limit.
-    for (auto* limit :
-         {&tune.total_bytes_sec, &tune.read_bytes_sec, &tune.write_bytes_sec, &tune.total_iops_sec, &tune.read_iops_sec,
-          &tune.write_iops_sec, &tune.total_bytes_sec_max, &tune.read_bytes_sec_max, &tune.write_bytes_sec_max,
-          &tune.total_iops_sec_max, &tune.read_iops_sec_max, &tune.write_iops_sec_max, &tune.size_iops_sec,
-          &tune.total_bytes_sec_max_length, &tune.read_bytes_sec_max_length, &tune.write_bytes_sec_max_length,
-          &tune.total_iops_sec_max_length, &tune.read_iops_sec_max_length, &tune.write_iops_sec_max_length})
-        if (*limit == 0U) limit->reset();
+    doc.text_child("total_bytes_sec_max_length", tune.total_bytes_sec_max_length, Mark::unless_zero);
+    doc.text_child("read_bytes_sec_max_length", tune.read_bytes_sec_max_length, Mark::unless_zero);
+    doc.text_child("write_bytes_sec_max_length", tune.write_bytes_sec_max_length, Mark::unless_zero);
+    doc.text_child("total_iops_sec_max_length", tune.total_iops_sec_max_length, Mark::unless_zero);
+    doc.text_child("read_iops_sec_max_length", tune.read_iops_sec_max_length, Mark::unless_zero);
+    doc.text_child("write_iops_sec_max_length", tune.write_iops_sec_max_length, Mark::unless_zero);
 }
 
 void describe(Doc& doc, Geometry& geometry) {

@@ -28,10 +28,18 @@ void describe(Doc& doc, GraphicsGl& gl) {
 
 namespace {
 
+// VNC and RDP take any word, which says nothing then; only SPICE is strict.
+void describe_autoport(Doc& doc, std::optional<YesNo>& autoport) {
+    std::string word = !autoport ? "" : *autoport ? "yes" : "no";
+    doc.attribute("autoport", word);
+    autoport.reset();
+    if (word == "yes" || word == "no") autoport = YesNo(word == "yes");
+}
+
 void describe_vnc(Doc& doc, Graphics& graphics) {
     doc.attribute("socket", graphics.socket);
     doc.attribute("port", graphics.port);
-    doc.attribute("autoport", graphics.autoport);
+    describe_autoport(doc, graphics.autoport);
     doc.attribute("websocket", graphics.websocket);
     if (doc.reading() && graphics.websocket == 0) graphics.websocket.reset();
     doc.attribute("websocketGenerated", graphics.websocket_generated, Mark::private_);
@@ -52,7 +60,7 @@ void describe_spice(Doc& doc, Graphics& graphics) {
 
 void describe_rdp(Doc& doc, Graphics& graphics) {
     doc.attribute("port", graphics.port);
-    doc.attribute("autoport", graphics.autoport);
+    describe_autoport(doc, graphics.autoport);
     doc.attribute("replaceUser", graphics.replace_user);
     doc.attribute("multiUser", graphics.multi_user);
     doc.attribute("listen", graphics.listen);

@@ -68,8 +68,7 @@ struct Graphics {
     GraphicsType type = GraphicsType::vnc;
     // vnc, spice, rdp. Port -1 is written for "the next free one" (autoport).
     std::optional<std::int32_t> port, tls_port, websocket;
-    std::optional<YesOrOther> autoport;
-    std::optional<YesNo> websocket_generated;
+    std::optional<YesNo> autoport, websocket_generated;
     std::string listen; // repeats the first listen's address
     std::string socket; // vnc: repeats the first listen's socket
     std::string keymap, passwd_valid_to;

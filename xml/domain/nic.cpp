@@ -41,8 +41,8 @@ void describe(Doc& doc, NicDriver& driver) {
     doc.attribute("ioeventfd", driver.ioeventfd);
     doc.attribute("event_idx", driver.event_idx);
     doc.attribute("queues", driver.queues);
-    doc.attribute("rx_queue_size", driver.rx_queue_size);
-    doc.attribute("tx_queue_size", driver.tx_queue_size);
+    doc.attribute("rx_queue_size", driver.rx_queue_size, Mark::unless_zero);
+    doc.attribute("tx_queue_size", driver.tx_queue_size, Mark::unless_zero);
     doc.attribute("rss", driver.rss);
     doc.attribute("rss_hash_report", driver.rss_hash_report);
     describe_virtio(doc, driver.virtio);
@@ -218,7 +218,7 @@ void describe(Doc& doc, Nic& nic) {
     doc.group("tune", [&] { doc.text_child("sndbuf", nic.sndbuf); });
     doc.child("teaming", nic.teaming);
     doc.group("link", [&] { doc.attribute("state", nic.link); });
-    doc.group("mtu", [&] { doc.attribute("size", nic.mtu, Mark::guest); });
+    doc.group("mtu", [&] { doc.attribute("size", nic.mtu, Mark::guest | Mark::unless_zero); });
     doc.group("coalesce",
               [&] { doc.group("rx", [&] { doc.group("frames", [&] { doc.attribute("max", nic.coalesce_rx_max); }); }); });
     describe_info(doc, nic.info, InfoParts::boot_and_rom);

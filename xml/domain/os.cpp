@@ -63,7 +63,7 @@ void describe(Doc& doc, Os& os) {
     doc.text_child("initdir", os.init_dir);
     doc.text_child("inituser", os.init_user);
     doc.text_child("initgroup", os.init_group);
-    doc.child("loader", os.loader);
+    doc.child("loader", os.loader, Mark::filled);
     doc.child("nvram", os.nvram);
     doc.text_child("kernel", os.kernel, Mark::host);
     doc.text_child("initrd", os.initrd, Mark::host);
@@ -75,7 +75,7 @@ void describe(Doc& doc, Os& os) {
     if (doc.reading() && os.boot.size() > most_boot_devices) os.boot.resize(most_boot_devices);
     doc.child("bootmenu", os.boot_menu);
     doc.child("smbios", os.smbios);
-    doc.child("bios", os.bios);
+    doc.child("bios", os.bios, Mark::filled);
 }
 
 std::string Os::nvram_path() const {

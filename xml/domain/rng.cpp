@@ -4,7 +4,7 @@ namespace lodge::xml {
 
 void describe(Doc& doc, RngRate& rate) {
     doc.required("bytes", rate.bytes);
-    doc.attribute("period", rate.period);
+    doc.attribute("period", rate.period, Mark::unless_zero);
 }
 
 namespace {

@@ -97,8 +97,8 @@ void describe_network_children(Doc& doc, StorageSource& source) {
     if (is(https, ftps)) doc.group("ssl", [&] { doc.attribute("verify", source.ssl_verify); });
     if (is(http, https)) doc.group("cookies", [&] { doc.list("cookie", source.cookies); });
     if (is(http, https, ftp, ftps)) {
-        doc.group("readahead", [&] { doc.attribute("size", source.readahead); });
-        doc.group("timeout", [&] { doc.attribute("seconds", source.timeout); });
+        doc.group("readahead", [&] { doc.attribute("size", source.readahead, Mark::unless_zero); });
+        doc.group("timeout", [&] { doc.attribute("seconds", source.timeout, Mark::unless_zero); });
     }
     if (!is(nfs)) return;
     doc.group("identity", [&] {

@@ -133,14 +133,14 @@ static void describe(Doc& doc, MemoryTune& t) {
 }
 void describe(Doc& doc, CpuTune& t) {
     doc.text_child("shares", t.shares);
-    doc.text_child("period", t.period);
-    doc.text_child("quota", t.quota);
-    doc.text_child("global_period", t.global_period);
-    doc.text_child("global_quota", t.global_quota);
-    doc.text_child("emulator_period", t.emulator_period);
-    doc.text_child("emulator_quota", t.emulator_quota);
-    doc.text_child("iothread_period", t.iothread_period);
-    doc.text_child("iothread_quota", t.iothread_quota);
+    doc.text_child("period", t.period, Mark::unless_zero);
+    doc.text_child("quota", t.quota, Mark::unless_zero);
+    doc.text_child("global_period", t.global_period, Mark::unless_zero);
+    doc.text_child("global_quota", t.global_quota, Mark::unless_zero);
+    doc.text_child("emulator_period", t.emulator_period, Mark::unless_zero);
+    doc.text_child("emulator_quota", t.emulator_quota, Mark::unless_zero);
+    doc.text_child("iothread_period", t.iothread_period, Mark::unless_zero);
+    doc.text_child("iothread_quota", t.iothread_quota, Mark::unless_zero);
     doc.list("vcpupin", t.vcpu_pins);
     doc.child("emulatorpin", t.emulator_pin, Mark::single);
     doc.list("iothreadpin", t.iothread_pins);
@@ -149,12 +149,6 @@ void describe(Doc& doc, CpuTune& t) {
     doc.list("iothreadsched", t.iothread_scheds);
     doc.list("cachetune", t.cache_tunes);
     doc.list("memorytune", t.memory_tunes);
-    if (!doc.reading()) return;
-    // Zero leaves it to the host.
-    for (auto* period : {&t.period, &t.global_period, &t.emulator_period, &t.iothread_period})
-        if (*period == 0U) period->reset();
-    for (auto* quota : {&t.quota, &t.global_quota, &t.emulator_quota, &t.iothread_quota})
-        if (*quota == 0) quota->reset();
 }
 
 static void describe(Doc& doc, NumaMemory& m) {

@@ -25,10 +25,10 @@ void describe(Doc& doc, VideoDriver& driver) {
 
 void describe(Doc& doc, VideoModel& model) {
     doc.attribute("type", model.type, Mark::guest);
-    doc.attribute("ram", model.ram, Mark::guest);
-    doc.attribute("vram", model.vram, Mark::guest);
+    doc.attribute("ram", model.ram, Mark::guest | Mark::unless_zero);
+    doc.attribute("vram", model.vram, Mark::guest | Mark::unless_zero);
     doc.attribute("vram64", model.vram64, Mark::guest);
-    doc.attribute("vgamem", model.vgamem, Mark::guest);
+    doc.attribute("vgamem", model.vgamem, Mark::guest | Mark::unless_zero);
     doc.attribute("heads", model.heads, Mark::guest);
     doc.attribute("primary", model.primary);
     doc.child("acceleration", model.acceleration);

@@ -4,7 +4,7 @@ namespace lodge::xml {
 
 void describe(Doc& doc, VsockCid& cid) {
     doc.attribute("auto", cid.automatic);
-    doc.attribute("address", cid.address);
+    doc.attribute("address", cid.address, Mark::positive);
 }
 
 void describe(Doc& doc, Vsock& vsock) {

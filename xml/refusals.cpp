@@ -146,6 +146,9 @@ constexpr Refusal refusals[] = {
     {invalid, "/bridge/@macTableManager", Code::xml_error, From::network, "Invalid macTableManager setting '{}' in network"},
     {invalid, "/network/bridge/@delay", Code::xml_error, From::network, "Invalid delay value in network"},
     {invalid, "/smartcard/@type", unsupported, From::domain, "unknown type presented to host for character device: {}"},
+    {missing, "/interface[hostdev]/source", Code::xml_error, From::domain, "missing source address type"},
+    {missing, "/interface[hostdev]/source/address", Code::xml_error, From::domain, "missing source address type"},
+    {missing, "/interface[hostdev]/source/address/@type", Code::xml_error, From::domain, "missing source address type"},
     {repeated, "/bandwidth/inbound", Code::xml_detail, From::none, "Only one child <inbound> element allowed"},
     {repeated, "/bandwidth/outbound", Code::xml_detail, From::none, "Only one child <outbound> element allowed"},
     // disks

@@ -222,6 +222,7 @@ void check_input(Doc& doc, const Input& input) {
         const auto bus = input.bus.value_or(input.type == InputType::tablet ? InputBus::usb : InputBus::none);
         if (bus == InputBus::usb && input.info.address && !input.info.is(AddressType::usb))
             broken("Invalid address for a USB device");
+        if (input.type == InputType::passthrough && input.source.evdev.empty()) broken("Missing evdev path for input device");
     });
 }
 

@@ -66,12 +66,15 @@ void check_reservations(const Reservations& reservations) {
 void check_auth(const StorageAuth& auth) {
     if (auth.secret.type.empty() && auth.secret.uuid.is_nil() && auth.secret.usage.empty())
         rpc::fail(From::storage, Code::xml_error, "Missing <secret> element in auth");
+    if (auth.secret.uuid.is_nil() && auth.secret.usage.empty())
+        rpc::fail(rpc::from_nobody, Code::xml_error, "missing secret uuid or usage attribute");
 }
 
 namespace {
 
 void check_encryption(const Encryption& encryption) {
     for (const auto& secret : encryption.secrets) {
+        if (secret.type.empty()) rpc::fail(From::storage, Code::xml_error, "unknown volume encryption secret type");
         if (secret.type != "passphrase")
             rpc::fail(From::storage, Code::config_unsupported, "unknown volume encryption secret type {}", secret.type);
         if (secret.uuid.is_nil() && secret.usage.empty()) rpc::fail(Code::xml_error, "missing secret uuid or usage attribute");
@@ -81,6 +84,10 @@ void check_encryption(const Encryption& encryption) {
 } // namespace
 
 void check_source(const StorageSource& source) {
+    std::set<std::string> models;
+    for (const auto& label : source.labels)
+        if (!label.model.empty() && !models.insert(label.model).second)
+            inconsistent("seclabel for model {} is already provided", label.model);
     if (source.type == SourceType::volume && !source.empty() && (source.pool.empty() || source.volume.empty()))
         broken("'pool' and 'volume' must be specified together for 'pool' type source");
     if (source.type == SourceType::network) check_network_source(source);

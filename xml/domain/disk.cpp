@@ -60,8 +60,8 @@ void describe(Doc& doc, Geometry& geometry) {
 }
 
 void describe(Doc& doc, BlockIo& blockio) {
-    doc.attribute("logical_block_size", blockio.logical_block_size);
-    doc.attribute("physical_block_size", blockio.physical_block_size);
+    doc.attribute("logical_block_size", blockio.logical_block_size, Mark::unless_zero);
+    doc.attribute("physical_block_size", blockio.physical_block_size, Mark::unless_zero);
 }
 
 static void describe_below(Doc& doc, Box<BackingStore>& below) {

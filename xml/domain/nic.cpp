@@ -87,20 +87,23 @@ void describe_assigned(Doc& doc, NicSource& source) {
         [&] {
             doc.attribute("writeFiltering", hostdev.write_filtering);
             doc.attribute("missing", hostdev.missing, Mark::live);
-            doc.group("address", [&] {
-                doc.required("type", source.hostdev_type);
-                if (doc.when(source.hostdev_type == HostdevType::pci)) describe(doc, hostdev.pci);
-                if (doc.when(source.hostdev_type == HostdevType::usb)) {
-                    doc.attribute("bus", hostdev.usb_bus, Mark::any_base);
-                    doc.attribute("device", hostdev.usb_device, Mark::any_base);
-                }
-            });
+            doc.group(
+                "address",
+                [&] {
+                    doc.required("type", source.hostdev_type);
+                    if (doc.when(source.hostdev_type == HostdevType::pci)) describe(doc, hostdev.pci);
+                    if (doc.when(source.hostdev_type == HostdevType::usb)) {
+                        doc.attribute("bus", hostdev.usb_bus, Mark::any_base);
+                        doc.attribute("device", hostdev.usb_device, Mark::any_base);
+                    }
+                },
+                Mark::required);
             if (doc.when(source.hostdev_type == HostdevType::usb)) {
                 doc.group("vendor", [&] { doc.required("id", hostdev.vendor, Mark::positive); });
                 doc.group("product", [&] { doc.required("id", hostdev.product); });
             }
         },
-        Mark::host);
+        Mark::host | Mark::required);
 }
 
 void describe_udp(Doc& doc, NicSource& source) {

@@ -56,6 +56,7 @@ void describe(Doc& doc, Encryption& encryption) {
 
 void describe(Doc& doc, Slice& slice) {
     doc.attribute("type", slice.type);
+    if (!doc.when(slice.type == "storage")) return;
     doc.required("offset", slice.offset);
     doc.required("size", slice.size);
 }
@@ -148,7 +149,10 @@ void describe_source_content(Doc& doc, StorageSource& source, bool numbered) {
     if (is(SourceType::nvme)) doc.child("address", source.nvme_address, Mark::required);
     if (is(SourceType::vhostuser)) doc.child("reconnect", source.reconnect);
     doc.group("slices", [&] { doc.list("slice", source.slices); });
-    if (doc.reading()) std::erase_if(source.slices, [](const Slice& slice) { return slice.type != "storage"; });
+    if (doc.reading()) {
+        std::erase_if(source.slices, [](const Slice& slice) { return slice.type != "storage"; });
+        if (source.slices.size() > 1) source.slices.resize(1);
+    }
     if (doc.when(source.type != SourceType::network)) doc.list("seclabel", source.labels);
     doc.child("auth", source.auth);
     doc.child("encryption", source.encryption);

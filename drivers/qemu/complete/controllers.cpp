@@ -203,9 +203,8 @@ void add_scsi_for_hostdevs(xml::Domain& domain) {
     auto& devices = domain.devices;
     std::optional<unsigned> highest;
     for (const auto& hostdev : devices.hostdevs)
-        if (hostdev.mode == xml::HostdevMode::subsystem && hostdev.type == xml::HostdevType::scsi &&
-            hostdev.info.is(xml::AddressType::drive))
-            raise(highest, hostdev.info.address->drive.controller);
+        if (hostdev.mode == xml::HostdevMode::subsystem && hostdev.type == xml::HostdevType::scsi)
+            raise(highest, hostdev.info.is(xml::AddressType::drive) ? hostdev.info.address->drive.controller : 0);
     ensure_up_to(devices, ControllerType::scsi, highest);
 }
 
@@ -213,6 +212,7 @@ void add_needed_controllers(xml::Domain& domain) {
     add_for_disks(domain.devices);
     add_virtio_serial(domain.devices);
     add_for_smartcards(domain.devices);
+    add_scsi_for_hostdevs(domain);
 }
 
 } // namespace lodge::drivers::qemu

@@ -1,10 +1,7 @@
 // Each part of the corpus' documents taken out, emptied or given a wrong value: whatever is understood of them must be read again
 // as it was written and have a command line, or be refused in words.
-#include "drivers/qemu/command_line/command_line.hpp"
-#include "drivers/qemu/complete/complete.hpp"
 #include "drivers/qemu/complete/test_context.hpp"
 #include "tests/corpus.hpp"
-#include "xml/domain/domain.hpp"
 #include <fmt/ranges.h>
 #include <pugixml.hpp>
 #include <set>
@@ -73,20 +70,6 @@ class Breaker {
     std::set<std::string> seen_;
 };
 
-std::string normal_form(const std::string& text, const CompleteContext& ctx) {
-    auto domain = xml::parse_domain(text, {});
-    complete(domain, ctx);
-    const auto form = xml::format_domain(domain, {.live = false, .secret = true});
-    BuildContext names;
-    names.display = true;
-    assign_aliases(domain);
-    try {
-        build(domain, names);
-    } catch (const rpc::Error&) { // known only when it starts
-    }
-    return form;
-}
-
 std::multiset<std::string> lines_of(const std::string& text) {
     std::multiset<std::string> lines;
     std::istringstream in(text);
@@ -98,14 +81,14 @@ std::multiset<std::string> lines_of(const std::string& text) {
 std::string fault(const std::string& text, const CompleteContext& ctx) {
     std::string once;
     try {
-        once = normal_form(text, ctx);
+        once = completed_form(text, ctx);
     } catch (const rpc::Error&) {
         return "";
     }
     try {
         // In any order: disks and controllers are put where libvirt puts them, which is not always where they are found again.
         std::multiset<std::string> gone = lines_of(once), added;
-        for (const auto& line : lines_of(normal_form(once, ctx)))
+        for (const auto& line : lines_of(completed_form(once, ctx)))
             if (const auto same = gone.find(line); same != gone.end())
                 gone.erase(same);
             else

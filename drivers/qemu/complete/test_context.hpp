@@ -1,6 +1,9 @@
 // The emulators that tests complete documents for.
 #pragma once
+#include "drivers/qemu/command_line/command_line.hpp"
+#include "drivers/qemu/complete/complete.hpp"
 #include "drivers/qemu/complete/context.hpp"
+#include "rpc/error.hpp"
 
 namespace lodge::drivers::qemu {
 
@@ -29,6 +32,22 @@ inline CompleteContext debian_context() {
                      emulator("/usr/bin/qemu-system-i386", "i686", "qemu32", false)};
     ctx.firmwares = {"bios"};
     return ctx;
+}
+
+// The whole way of a document but for a start: read, completed, written; and a command line is built of it. Throws rpc::Error for
+// what is refused.
+inline std::string completed_form(std::string_view text, const CompleteContext& ctx) {
+    auto domain = xml::parse_domain(text, {});
+    complete(domain, ctx);
+    auto form = xml::format_domain(domain, {.live = false, .secret = true});
+    BuildContext names;
+    names.display = true;
+    assign_aliases(domain);
+    try {
+        build(domain, names);
+    } catch (const rpc::Error&) { // known only when it starts
+    }
+    return form;
 }
 
 } // namespace lodge::drivers::qemu

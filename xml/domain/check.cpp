@@ -155,6 +155,13 @@ void check_consoles(const Devices& devices) {
 
 } // namespace
 
+void check_enumerated(const char* attribute, const char* element, std::string_view value,
+                      std::initializer_list<std::string_view> known) {
+    if (std::ranges::find(known, value) == known.end())
+        rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute '{}' in element '{}': '{}'.", attribute, element,
+                  value);
+}
+
 NumberSet numbers_of(const std::string& text, const char* what) {
     auto set = parse_number_set(text);
     if (!set) rpc::fail(Code::invalid_arg, "Failed to parse bitmap '{}'", text);

@@ -72,5 +72,8 @@ template<class... Args> [[noreturn]] void malformed(fmt::format_string<Args...> 
 }
 // The numbers that `text` names; refuses what is malformed, and an empty set as value of `what` when that has a name.
 NumberSet numbers_of(const std::string& text, const char* what);
+// Refuses a word that is none of those known, as the reader does for enumerations.
+void check_enumerated(const char* attribute, const char* element, std::string_view value,
+                      std::initializer_list<std::string_view> known);
 
 } // namespace lodge::xml

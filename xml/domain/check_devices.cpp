@@ -159,12 +159,10 @@ void check_port(Nic& nic) {
 void check_source(const Nic& nic) {
     for (const auto& ip : nic.source.ips) check_ip(ip);
     check_routes("interface host IP", nic.source.routes);
-    if (nic.type == NicType::vhostuser && !lacks_source(nic) && nic.source.type != "unix")
-        unsupported("Type='{}' unsupported for <interface type='vhostuser'>", nic.source.type);
-    if (nic.type == NicType::vhostuser && !lacks_source(nic) && nic.source.socket_mode != "server" &&
-        nic.source.socket_mode != "client")
-        rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute 'mode' in element 'source': '{}'.",
-                  nic.source.socket_mode);
+    if (nic.type == NicType::vhostuser && !lacks_source(nic)) {
+        if (nic.source.type != "unix") unsupported("Type='{}' unsupported for <interface type='vhostuser'>", nic.source.type);
+        check_enumerated("mode", "source", nic.source.socket_mode, {"server", "client"});
+    }
     if (nic.type == NicType::udp && nic.source.port && !nic.source.local_port)
         broken("'<local>' element missing for 'udp' socket interface");
     if (lacks_source(nic)) broken("interface type='{}' requires a 'source' element", word(nic.type));

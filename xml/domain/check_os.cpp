@@ -3,13 +3,6 @@
 
 namespace lodge::xml {
 
-static void check_enumerated(const char* attribute, const char* element, const std::string& value,
-                             std::initializer_list<std::string_view> known) {
-    if (std::ranges::find(known, value) == known.end())
-        rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute '{}' in element '{}': '{}'.", attribute, element,
-                  value);
-}
-
 void check_firmware_features(const Domain& d) {
     for (const auto& feature : d.os.firmware_features)
         check_enumerated("name", "feature", feature.name, {"enrolled-keys", "secure-boot"});

@@ -41,8 +41,7 @@ Group* find_group(std::vector<Group>& groups, const NumberSet& vcpus) {
 
 // "both" stands for code and data.
 void add_cache(Group& group, const CacheAllocation& cache) {
-    if (cache.type != "both" && cache.type != "code" && cache.type != "data")
-        rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute 'type' in element 'cache': '{}'.", cache.type);
+    check_enumerated("type", "cache", cache.type, {"both", "code", "data"});
     unit_bytes(cache.unit, 1024);
     const auto place = fmt::format("{}/{}/", cache.level, cache.id);
     const bool both = cache.type == "both";

@@ -28,9 +28,7 @@ void check_pins(const Domain& d, const CpuTune& tune) {
 
 void check_scheduler(const char* element, const std::string& scheduler, const std::optional<int>& priority) {
     const bool real_time = scheduler == "fifo" || scheduler == "rr";
-    if (!real_time && scheduler != "batch" && scheduler != "idle")
-        rpc::fail(From::xml, Code::xml_error, "Invalid value for attribute 'scheduler' in element '{}': '{}'.", element,
-                  scheduler);
+    check_enumerated("scheduler", element, scheduler, {"fifo", "rr", "batch", "idle"});
     if (real_time && !priority)
         rpc::fail(From::xml, Code::xml_error, "Missing required attribute 'priority' in element '{}'", element);
 }

@@ -53,7 +53,7 @@ def preset():
 def main():
     """Runs the calling file's tests, inside a world."""
     if os.environ.get("LODGE_WORLD"):
-        unittest.main(verbosity=2)
+        unittest.main(testRunner=unittest.TextTestRunner(verbosity=2, resultclass=InOrder))
         return
     command = [os.path.join(ROOT, "tests", "world")]
     if IS_LODGE:
@@ -177,6 +177,20 @@ def guest_files():
             os.chmod(f"{BOOT}/{name}", 0o644)
 
 
+class InOrder(unittest.TextTestResult):
+    """Tells each failure when it happens: those that follow may only come of it."""
+
+    told = 0, 0
+
+    def printErrors(self):
+        errors, failures = self.told
+        self.told = len(self.errors), len(self.failures)
+        self.stream.writeln()
+        self.printErrorList("ERROR", self.errors[errors:])
+        self.printErrorList("FAIL", self.failures[failures:])
+        self.stream.flush()
+
+
 class Case(unittest.TestCase):
     """Starts the daemon once per class and removes every domain after each test."""
 
@@ -194,6 +208,7 @@ class Case(unittest.TestCase):
         before = len(result.failures) + len(result.errors) if result else 0
         done = super().run(result)
         if result and len(result.failures) + len(result.errors) > before:
+            result.printErrors()
             print(daemon.log_tail(), file=sys.stderr)
         return done
 
@@ -207,7 +222,12 @@ class Case(unittest.TestCase):
                     if dom.isActive():
                         dom.destroy()
                 with contextlib.suppress(libvirt.libvirtError):
-                    dom.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+                    dom.undefineFlags(
+                        libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+                        | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                        | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                        | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+                    )
 
     def connect(self, uri=URI, readonly=False):
         conn = libvirt.openReadOnly(uri) if readonly else libvirt.open(uri)

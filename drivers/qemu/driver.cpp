@@ -47,7 +47,7 @@ class QemuDriver final : public Driver {
         } catch (const rpc::Error& error) {
             log::debug("{}", error.what()); // no swtpm is installed; a guest that wants one is told so
         }
-        state_files_ = std::make_unique<QemuStateFiles>();
+        state_files_ = std::make_unique<QemuStateFiles>(world_->paths.run + "/qemu/images.lock");
         world_->emulators =
             std::make_shared<EmulatorCache>(executor, world_->paths.cache + "/qemu/capabilities", world_->identity);
     }

@@ -2,10 +2,13 @@
 #include "drivers/process/process.hpp"
 #include "rpc/log.hpp"
 #include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
 #include <unistd.h>
 
 namespace lodge::drivers::qemu {
 
+namespace fs = std::filesystem;
 using rpc::Code;
 
 // ---- heads of save images ----
@@ -80,13 +83,6 @@ Task<OpenImage> open_image(std::string path, bool bypass_cache) {
 
 namespace {
 
-Command qemu_img(std::vector<std::string> words) {
-    Command command;
-    command.program = "qemu-img";
-    command.args = std::move(words);
-    return command;
-}
-
 const char* option(StateFiles::SnapshotAction action) {
     switch (action) {
     case StateFiles::SnapshotAction::create: return "-c";
@@ -98,12 +94,34 @@ const char* option(StateFiles::SnapshotAction action) {
 
 } // namespace
 
+QemuStateFiles::QemuStateFiles(std::string lock_path)
+    : lock_path_(std::move(lock_path)) {}
+
+// A daemon that was killed leaves a qemu-img behind that still writes, or dies slowly while the kernel flushes what it wrote;
+// QEMU's own lock on the image would refuse us. Each child inherits the lock's file, so the lock is free when the last is gone.
+Task<Command> QemuStateFiles::qemu_img(std::vector<std::string> words) {
+    co_await rpc::blocking([this] {
+        fs::create_directories(fs::path(lock_path_).parent_path());
+        const std::scoped_lock one(opening_);
+        if (!lock_) lock_ = Fd(::open(lock_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        if (!lock_) rpc::fail_errno(errno, fmt::format("cannot open lock file '{}'", lock_path_));
+        while (::flock(lock_.get(), LOCK_EX) < 0)
+            if (errno != EINTR) rpc::fail_errno(errno, fmt::format("cannot lock '{}'", lock_path_));
+    });
+    Command command;
+    command.program = "qemu-img";
+    command.args = std::move(words);
+    command.fds = {{lock_.get(), 3}};
+    co_return command;
+}
+
 Task<> QemuStateFiles::snapshot_images(std::vector<std::string> images, std::string name, SnapshotAction action) {
     std::exception_ptr failure;
     std::vector<std::string> done;
     for (const auto& image : images) {
         try {
-            co_await run_checked(qemu_img({"snapshot", option(action), name, image}), {.time = std::chrono::minutes(30)});
+            co_await run_checked(co_await qemu_img({"snapshot", option(action), name, image}),
+                                 {.time = std::chrono::minutes(30)});
             done.push_back(image);
         } catch (const rpc::Error& error) {
             // What cannot be deleted does not keep the others from being deleted.
@@ -113,20 +131,24 @@ Task<> QemuStateFiles::snapshot_images(std::vector<std::string> images, std::str
         if (failure && action != SnapshotAction::remove) break;
     }
     if (failure && action == SnapshotAction::create)
-        for (const auto& image : done) co_await run(qemu_img({"snapshot", "-d", name, image}));
+        for (const auto& image : done) co_await run(co_await qemu_img({"snapshot", "-d", name, image}));
     if (failure && action != SnapshotAction::remove) std::rethrow_exception(failure);
 }
 
 Task<> QemuStateFiles::create_overlay(std::string backing, std::string backing_format, Overlay overlay) {
-    co_await run_checked(qemu_img({"create", "-q", "-f", overlay.format, "-F", backing_format, "-b", backing, overlay.path}));
+    co_await run_checked(
+        co_await qemu_img({"create", "-q", "-f", overlay.format, "-F", backing_format, "-b", backing, overlay.path}));
 }
 
+// Both steps can be done again, so they end with us: the next daemon need not wait for hours.
 Task<> QemuStateFiles::merge_image(Image image, Image below, std::optional<Image> above) {
-    const RunLimits hours{.time = std::chrono::hours(12)};
-    co_await run_checked(qemu_img({"commit", "-q", "-d", "-f", image.format, "-b", below.path, image.path}), hours);
-    if (above)
-        co_await run_checked(
-            qemu_img({"rebase", "-q", "-u", "-f", above->format, "-F", below.format, "-b", below.path, above->path}), hours);
+    std::vector<std::vector<std::string>> steps{{"commit", "-q", "-d", "-f", image.format, "-b", below.path, image.path}};
+    if (above) steps.push_back({"rebase", "-q", "-u", "-f", above->format, "-F", below.format, "-b", below.path, above->path});
+    for (auto& words : steps) {
+        auto command = co_await qemu_img(std::move(words));
+        command.dies_with_us = true;
+        co_await run_checked(std::move(command), {.time = std::chrono::hours(12)});
+    }
 }
 
 } // namespace lodge::drivers::qemu

@@ -1,18 +1,30 @@
 // State that lies in files while no QEMU runs: heads of save images, snapshots inside disk images, overlays.
 #pragma once
+#include "drivers/process/command.hpp"
 #include "drivers/qemu/save_image.hpp"
 #include "rpc/task.hpp"
+#include <mutex>
 
 namespace lodge::drivers::qemu {
 
 class QemuStateFiles final : public StateFiles {
   public:
+    // `lock_path`: held by each qemu-img that runs.
+    explicit QemuStateFiles(std::string lock_path);
+
     Task<SaveHead> read_head(std::string path) override;
     Task<bool> is_partial(std::string path) override;
     Task<> replace_head(std::string path, SaveHead head) override;
     Task<> merge_image(Image image, Image below, std::optional<Image> above) override;
     Task<> snapshot_images(std::vector<std::string> images, std::string name, SnapshotAction action) override;
     Task<> create_overlay(std::string backing, std::string backing_format, Overlay overlay) override;
+
+  private:
+    Task<Command> qemu_img(std::vector<std::string> words);
+
+    const std::string lock_path_;
+    std::mutex opening_;
+    Fd lock_;
 };
 
 // An image opened for restoring, its stream at the offset.

@@ -27,6 +27,16 @@ def machines():
     return sorted(found)
 
 
+def helpers(action):
+    """The qemu-img processes that do this."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as f:
+            if f.read().startswith(b"qemu-img\0" + action.encode()):
+                found.append(int(pid))
+    return found
+
+
 def taps():
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     return [line.split(": ")[1] for line in links.splitlines() if ": vnet" in line]
@@ -160,6 +170,25 @@ class KillPoints(world.Case):
             virsh("undefine", "a", "--snapshots-metadata")
             for path in (below, above):
                 os.unlink(path)
+
+    def test_a_helper_is_left(self):
+        """What still writes to an image when its daemon was killed is waited for, not run into."""
+        below, above = f"{world.IMAGES}/below.qcow2", f"{world.IMAGES}/above.qcow2"
+        self.addCleanup(lambda: [os.unlink(path) for path in (below, above) if os.path.exists(path)])
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", below, "1G"], check=True)
+        self.guest("a", devices=f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{below}'/><target dev='vda' bus='virtio'/></disk>")
+        virsh("snapshot-create-as", "a", "s", "--disk-only", "--diskspec", f"vda,file={above}")
+        subprocess.run(["qemu-io", "-c", "write -P 7 0 600M", above], check=True, stdout=subprocess.DEVNULL)
+        call = subprocess.Popen(["virsh", "-c", world.URI, "snapshot-delete", "a", "s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        helper = wait_for(lambda: helpers("commit"), what="qemu-img to begin")
+        world.daemon.stop(signal.SIGKILL)
+        call.wait()
+        world.daemon.start()
+        virsh("snapshot-delete", "a", "s")
+        self.assertFalse(helpers("commit"), helper)
+        self.assertFalse(os.path.exists(above))
+        found = subprocess.run(["qemu-io", "-r", "-c", "read -P 7 0 600M", below], capture_output=True, text=True, check=True)
+        self.assertNotIn("verification failed", found.stdout)
 
     def test_hotplug(self):
         self.guest("a", devices="<controller type='usb' model='nec-xhci'/>")

@@ -6,8 +6,6 @@ namespace asio = boost::asio;
 
 namespace lodge::rpc {
 
-using Clock = std::chrono::steady_clock;
-
 // Shared by all sessions of the one control thread: an idle client costs no buffer.
 static char read_buffer[256 * 1024];
 
@@ -220,23 +218,26 @@ void Session::start_keepalive() {
     arm_timer();
 }
 
-// The one timer of a session stands at its nearest deadline; an authenticated idle client without keepalive has none.
+// Whoever was late, we or the peer: pings never come in a burst, so that each can be answered.
+Session::Clock::time_point Session::next_ping() const {
+    return std::max(last_heard_, last_ping_) + std::chrono::seconds(limits_.keepalive_interval);
+}
+
+// The one timer of a session stands at its nearest deadline or before; an authenticated idle client without keepalive has none.
 void Session::arm_timer() {
-    if (!open_ || timer_armed_) return;
+    if (!open_) return;
     auto deadline = Clock::time_point::max();
     if (!authenticated_) deadline = std::min(deadline, born_ + limits_.authentication);
     if (waiting_write_) deadline = std::min(deadline, last_progress_ + limits_.write_stall);
-    if (keepalive_)
-        deadline = std::min(
-            deadline, std::max(last_heard_ + std::chrono::seconds(limits_.keepalive_interval) * (pings_ + 1), Clock::now()));
-    if (deadline == Clock::time_point::max()) return;
-    timer_armed_ = true;
+    if (keepalive_) deadline = std::min(deadline, next_ping());
+    if (deadline >= timer_at_) return;
+    timer_at_ = deadline;
     timer_.expires_at(deadline);
     timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
         auto self = weak.lock();
-        if (!self) return;
-        self->timer_armed_ = false;
-        if (!error && self->open_) self->on_timer();
+        if (!self || error) return;
+        self->timer_at_ = Clock::time_point::max();
+        if (self->open_) self->on_timer();
     });
 }
 
@@ -244,9 +245,10 @@ void Session::on_timer() {
     const auto now = Clock::now();
     if (!authenticated_ && now >= born_ + limits_.authentication) return close("client did not authenticate in time");
     if (waiting_write_ && now >= last_progress_ + limits_.write_stall) return close("client does not read: no progress in time");
-    if (keepalive_ && now >= last_heard_ + std::chrono::seconds(limits_.keepalive_interval) * (pings_ + 1)) {
+    if (keepalive_ && now >= next_ping()) {
         if (pings_ >= limits_.keepalive_count) return close("keepalive: client did not answer");
         ++pings_;
+        last_ping_ = now;
         Header ping;
         ping.program = keepalive::program;
         ping.procedure = static_cast<std::int32_t>(keepalive::PingCall::number);

@@ -56,6 +56,7 @@ class Session : public std::enable_shared_from_this<Session> {
     int native() const { return descriptor_native_; }
 
   private:
+    using Clock = std::chrono::steady_clock;
     struct PendingFds {
         std::size_t at; // place in out_ behind which they travel
         std::vector<Fd> fds;
@@ -70,6 +71,7 @@ class Session : public std::enable_shared_from_this<Session> {
     bool flush_descriptors();
     bool take(std::string_view bytes, std::vector<Fd> fds);
     bool on_frame(const Header& header, std::string_view payload, std::vector<Fd> fds);
+    Clock::time_point next_ping() const;
     void arm_timer();
     void on_timer();
 
@@ -84,9 +86,10 @@ class Session : public std::enable_shared_from_this<Session> {
     std::vector<PendingFds> out_fds_;
     bool open_ = true, paused_ = false, reading_ = false, waiting_read_ = false, waiting_write_ = false, closing_ = false,
          in_batch_ = false;
-    bool authenticated_ = false, keepalive_ = false, timer_armed_ = false;
-    int pings_ = 0;
-    std::chrono::steady_clock::time_point born_, last_heard_, last_progress_;
+    bool authenticated_ = false, keepalive_ = false;
+    int pings_ = 0; // since the peer was last heard
+    Clock::time_point born_, last_heard_, last_ping_, last_progress_;
+    Clock::time_point timer_at_ = Clock::time_point::max(); // max: it does not run
 };
 
 } // namespace lodge::rpc

@@ -14,7 +14,8 @@ import libvirt
 import world
 
 REMOTE, QEMU, LXC, ADMIN, KEEPALIVE = 0x20008086, 0x20008087, 0x20008088, 0x06900690, 0x6B656570
-OPEN, CLOSE, GET_TYPE, GET_VERSION, GET_HOSTNAME, AUTH_LIST, DEFINE = 1, 2, 3, 4, 59, 66, 11
+OPEN, CLOSE, GET_TYPE, GET_VERSION, GET_HOSTNAME, SUPPORTS, AUTH_LIST, DEFINE = 1, 2, 3, 4, 59, 60, 66, 11
+FEATURE_KEEPALIVE = 10
 CALL, REPLY, EVENT, STREAM = 0, 1, 2, 3
 OK, ERROR, CONTINUE = 0, 1, 2
 VIR_ERR_RPC = 39
@@ -204,6 +205,47 @@ class Wire(world.Case):
         peer.send(frame(1, program=KEEPALIVE, kind=EVENT, serial=0))
         program, procedure, kind, _, _, _ = peer.receive()
         self.assertEqual((program, procedure, kind), (KEEPALIVE, 2, EVENT))
+
+    def test_a_client_that_answers_pings_stays(self):
+        """They begin an interval after the client was last heard, however short that is beside the time to authenticate."""
+        with self.pinging(interval=1, count=2):
+            peer = self.peer().open()
+            self.assertEqual(peer.call(SUPPORTS, struct.pack(">I", FEATURE_KEEPALIVE))[4:], (OK, struct.pack(">I", 1)))
+            heard = time.monotonic()
+            for _ in range(4):
+                self.assertEqual(peer.receive()[:3], (KEEPALIVE, 1, EVENT))
+                now = time.monotonic()
+                self.assertGreater(now - heard, 0.8)
+                self.assertLess(now - heard, 8)
+                heard = now
+                peer.send(frame(2, program=KEEPALIVE, kind=EVENT, serial=0))
+            self.assertEqual(peer.call(GET_TYPE)[4], OK)
+
+    def test_a_client_that_does_not_answer_pings_is_dropped(self):
+        with self.pinging(interval=1, count=2):
+            peer = self.peer().open()
+            peer.call(SUPPORTS, struct.pack(">I", FEATURE_KEEPALIVE))
+            heard = time.monotonic()
+            for _ in range(2):
+                self.assertEqual(peer.receive()[:3], (KEEPALIVE, 1, EVENT))
+                now = time.monotonic()
+                self.assertGreater(now - heard, 0.8, "no two at once")
+                heard = now
+            self.assertTrue(peer.closed(10))
+            self.assertGreater(time.monotonic() - heard, 0.8, "there was time to answer")
+
+    @contextlib.contextmanager
+    def pinging(self, interval, count):
+        """The daemon, with that between pings and so many of them."""
+        conf = "/run/tmp/pinging.conf"
+        with open(conf, "w") as f:
+            f.write(f"keepalive_interval = {interval}\nkeepalive_count = {count}\n")
+        world.daemon.stop()
+        world.daemon.start("-f", conf)
+        try:
+            yield
+        finally:
+            world.daemon.restart()
 
     def test_streams_nobody_opened(self):
         peer = self.peer().open()

@@ -35,7 +35,7 @@ enum class Mark : unsigned {
     live = 4,       // belongs to the running object: neither written nor read for an inactive document
     host = 8,       // the host's side of a device, with all that stands in it: never what the guest sees
     private_ = 16,  // only in status files
-    positive = 32,  // refused are zero and an enumeration's first word ("default"); an empty text counts as absent
+    positive = 32,  // refused are zero and an enumeration's first word ("default")
     single = 64,    // a second element of that name is refused; others after the first are ignored
     guest = 128,    // what the guest sees and must not change under it; of a child: all that stands in it; of a list: how many
     recorded = 256, // kept by the daemon: read from its files and from redefinitions, ignored in a request
@@ -50,6 +50,7 @@ enum class Mark : unsigned {
     filled = 65536,       // of a child: not written when there is nothing in it
     one_kind = 131072,    // of choices: those of other names than the first are ignored
     unless_zero = 262144, // zero says the same as absence
+    blank = 524288,       // an empty attribute says the same as absence
 };
 constexpr Mark operator|(Mark a, Mark b) { return static_cast<Mark>(static_cast<unsigned>(a) | static_cast<unsigned>(b)); }
 constexpr bool has(Mark set, Mark one) { return (static_cast<unsigned>(set) & static_cast<unsigned>(one)) != 0; }

@@ -225,7 +225,7 @@ class Reader : public Doc {
 
     void read_attribute(const char* name, Scalar value, Mark marks) {
         const auto attribute = node_.attribute(name);
-        const bool is_blank = value.ops->is_text && has(marks, Mark::positive) && !*attribute.value();
+        const bool is_blank = has(marks, Mark::blank) && !*attribute.value();
         if (attribute && !is_blank) {
             if (!value.ops->parse(value.value, attribute.value(), marks)) refuse_attribute(name, attribute.value(), value, marks);
             if (has(marks, Mark::positive) && !value.ops->is_text && is_zero(value))

@@ -188,7 +188,6 @@ constexpr Refusal refusals[] = {
     {missing, "/interface/source", Code::xml_error, From::domain, "Missing <source> element in hostdev device"},
     {missing, "/interface/source/address/@type", Code::xml_error, From::domain, "missing source address type"},
     {invalid, "/interface/source/address/@type", unsupported, From::domain, "unknown host device source address type '{}'"},
-    {missing, "/teaming/@type", unsupported, From::domain, "unknown teaming type '(null)'"},
     {invalid, "/interface/tune/sndbuf", Code::xml_error, From::domain, "sndbuf must be a positive integer"},
     {invalid, "/interface/ip/@prefix", Code::xml_error, From::domain, "Invalid prefix value '{}' in <ip>"},
     {invalid, "/coalesce/rx/frames/@max", Code::xml_detail, From::domain, "cannot parse value '{}' for coalesce parameter"},

@@ -168,7 +168,7 @@ void describe(Doc& doc, VirtioOptions& options) { describe_virtio(doc, options);
 void describe(Doc& doc, SourceLabel& label) {
     doc.attribute("model", label.model);
     doc.attribute("relabel", label.relabel);
-    doc.attribute("labelskip", label.labelskip);
+    doc.attribute("labelskip", label.labelskip, Mark::live);
     if (doc.reading() && !label.relabel && !label.labelskip) label.relabel = YesNo{true};
     doc.text_child("label", label.label);
     doc.check("label", [&] {
@@ -179,8 +179,14 @@ void describe(Doc& doc, SourceLabel& label) {
 }
 
 void describe(Doc& doc, Teaming& teaming) {
-    doc.required("type", teaming.type, Mark::positive);
+    doc.attribute("type", teaming.type);
     doc.attribute("persistent", teaming.persistent);
+}
+
+// One that says nothing is none.
+void describe_teaming(Doc& doc, std::optional<Teaming>& teaming) {
+    doc.child("teaming", teaming);
+    if (doc.reading() && teaming && teaming->type.empty() && teaming->persistent.empty()) teaming.reset();
 }
 
 void describe(Doc& doc, Reconnect& reconnect) {

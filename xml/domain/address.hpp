@@ -150,6 +150,7 @@ struct Teaming {
     std::string persistent; // the alias of the card that stays
 };
 void describe(Doc&, Teaming&);
+void describe_teaming(Doc&, std::optional<Teaming>&);
 
 struct Reconnect {
     YesNo enabled;

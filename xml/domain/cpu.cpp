@@ -3,7 +3,7 @@
 namespace lodge::xml {
 
 static void describe(Doc& doc, CpuModel& m) {
-    doc.attribute("fallback", m.fallback);
+    doc.attribute("fallback", m.fallback, Mark::blank);
     doc.attribute("vendor_id", m.vendor_id, Mark::guest);
     doc.text(m.name, Mark::guest);
 }
@@ -23,7 +23,7 @@ void describe(Doc& doc, MaxPhysAddr& m) {
 }
 void describe(Doc& doc, CpuFeature& f) {
     doc.attribute("policy", f.policy, Mark::guest);
-    doc.required("name", f.name, Mark::guest | Mark::positive);
+    doc.required("name", f.name, Mark::guest | Mark::blank);
 }
 static void describe(Doc& doc, CellSibling& s) {
     doc.required("id", s.id, Mark::guest);

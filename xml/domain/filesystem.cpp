@@ -52,7 +52,7 @@ static constexpr std::string_view filesystem_order[] = {"@type",      "@accessmo
 void describe(Doc& doc, Filesystem& fs) {
     doc.read_in_order(filesystem_order);
     doc.attribute("type", fs.type);
-    doc.attribute("accessmode", fs.accessmode);
+    doc.attribute("accessmode", fs.accessmode, Mark::blank);
     doc.attribute("multidevs", fs.multidevs);
     doc.attribute("model", fs.model, Mark::guest);
     doc.attribute("fmode", fs.fmode);

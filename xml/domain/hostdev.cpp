@@ -92,7 +92,7 @@ void describe(Doc& doc, Hostdev& hostdev) {
     if (doc.when(hostdev.type == HostdevType::pci))
         doc.group("driver", [&] { doc.attribute("name", hostdev.driver, Mark::positive); });
     describe_hostdev_source(doc, hostdev.source, hostdev.type);
-    doc.child("teaming", hostdev.teaming);
+    describe_teaming(doc, hostdev.teaming);
     if (doc.when(hostdev.type == HostdevType::scsi)) {
         doc.flag("readonly", hostdev.readonly);
         doc.flag("shareable", hostdev.shareable);

@@ -219,11 +219,12 @@ void describe(Doc& doc, Nic& nic) {
     doc.child("backend", nic.backend);
     doc.child("filterref", nic.filterref);
     doc.group("tune", [&] { doc.text_child("sndbuf", nic.sndbuf); });
-    doc.child("teaming", nic.teaming);
+    describe_teaming(doc, nic.teaming);
     doc.group("link", [&] { doc.attribute("state", nic.link); });
-    doc.group("mtu", [&] { doc.attribute("size", nic.mtu, Mark::guest | Mark::unless_zero); });
-    doc.group("coalesce",
-              [&] { doc.group("rx", [&] { doc.group("frames", [&] { doc.attribute("max", nic.coalesce_rx_max); }); }); });
+    doc.group("mtu", [&] { doc.attribute("size", nic.mtu, Mark::guest | Mark::unless_zero | Mark::blank); });
+    doc.group("coalesce", [&] {
+        doc.group("rx", [&] { doc.group("frames", [&] { doc.attribute("max", nic.coalesce_rx_max, Mark::blank); }); });
+    });
     describe_info(doc, nic.info, InfoParts::boot_and_rom);
     check_nic(doc, nic);
     if (!doc.reading()) return;

@@ -29,7 +29,7 @@ void describe(Doc& doc, SecretReference& secret) {
 }
 
 void describe(Doc& doc, StorageAuth& auth) {
-    doc.required("username", auth.username, Mark::positive);
+    doc.required("username", auth.username, Mark::blank);
     doc.child("secret", auth.secret);
 }
 
@@ -71,7 +71,7 @@ void describe(Doc& doc, Reservations& reservations) {
 }
 
 void describe(Doc& doc, Cookie& cookie) {
-    doc.required("name", cookie.name, Mark::positive);
+    doc.required("name", cookie.name, Mark::blank);
     doc.text(cookie.value);
 }
 

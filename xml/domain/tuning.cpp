@@ -55,15 +55,15 @@ static void describe(Doc& doc, HugePage& p) {
 }
 static void describe(Doc& doc, HugePages& p) { doc.list("page", p.pages); }
 static void describe(Doc& doc, Allocation& a) {
-    doc.attribute("mode", a.mode);
-    doc.attribute("threads", a.threads);
+    doc.attribute("mode", a.mode, Mark::blank);
+    doc.attribute("threads", a.threads, Mark::blank);
 }
 void describe(Doc& doc, MemoryBacking& b) {
     doc.child("hugepages", b.huge_pages);
     doc.flag("nosharepages", b.no_share_pages);
     doc.flag("locked", b.locked);
-    doc.group("source", [&] { doc.attribute("type", b.source, Mark::guest); });
-    doc.group("access", [&] { doc.attribute("mode", b.access); });
+    doc.group("source", [&] { doc.attribute("type", b.source, Mark::guest | Mark::blank); });
+    doc.group("access", [&] { doc.attribute("mode", b.access, Mark::blank); });
     doc.child("allocation", b.allocation);
     doc.flag("discard", b.discard);
 }

@@ -24,13 +24,13 @@ void describe(Doc& doc, VideoDriver& driver) {
 }
 
 void describe(Doc& doc, VideoModel& model) {
-    doc.attribute("type", model.type, Mark::guest);
-    doc.attribute("ram", model.ram, Mark::guest | Mark::unless_zero);
-    doc.attribute("vram", model.vram, Mark::guest | Mark::unless_zero);
-    doc.attribute("vram64", model.vram64, Mark::guest);
-    doc.attribute("vgamem", model.vgamem, Mark::guest | Mark::unless_zero);
-    doc.attribute("heads", model.heads, Mark::guest);
-    doc.attribute("primary", model.primary);
+    doc.attribute("type", model.type, Mark::guest | Mark::blank);
+    doc.attribute("ram", model.ram, Mark::guest | Mark::unless_zero | Mark::blank);
+    doc.attribute("vram", model.vram, Mark::guest | Mark::unless_zero | Mark::blank);
+    doc.attribute("vram64", model.vram64, Mark::guest | Mark::blank);
+    doc.attribute("vgamem", model.vgamem, Mark::guest | Mark::unless_zero | Mark::blank);
+    doc.attribute("heads", model.heads, Mark::guest | Mark::blank);
+    doc.attribute("primary", model.primary, Mark::blank);
     doc.child("acceleration", model.acceleration);
     doc.child("resolution", model.resolution);
 }

@@ -131,7 +131,7 @@ static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
     std::exception_ptr failure;
     try {
         const auto machine = domain->shared_machine();
-        co_await machine->update(plan.document, plan.at, force);
+        co_await machine->update({plan.document, plan.at, force, domain->fd_groups});
         domain->require_active();
     } catch (...) {
         failure = std::current_exception();
@@ -186,7 +186,7 @@ Task<> change_device(DomainPtr domain, xml::DeviceAt at, xml::Device device, boo
         if (std::holds_alternative<xml::Disk>(completed))
             resolve_volume(domain->hypervisor().host(), plan.document->devices.disks.at(plan.at.place));
         const auto machine = domain->shared_machine();
-        co_await machine->update(plan.document, plan.at, force);
+        co_await machine->update({plan.document, plan.at, force, domain->fd_groups});
         domain->require_active();
         auto& live = domain->live().devices;
         if (std::holds_alternative<xml::Disk>(completed))

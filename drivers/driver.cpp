@@ -59,7 +59,7 @@ Task<> Machine::resize_disk(std::string, std::uint64_t) { absent("virDomainBlock
 Task<> Machine::set_block_threshold(std::string, std::uint64_t) { absent("virDomainSetBlockThreshold"); }
 Task<> Machine::attach(Attachment) { absent("virDomainAttachDevice"); }
 Task<> Machine::detach(xml::DeviceAt, bool) { absent("virDomainDetachDevice"); }
-Task<> Machine::update(std::shared_ptr<xml::Domain>, xml::DeviceAt, bool) { absent("virDomainUpdateDeviceFlags"); }
+Task<> Machine::update(DeviceUpdate) { absent("virDomainUpdateDeviceFlags"); }
 Task<std::shared_ptr<const HypervisorCpu>> Driver::hypervisor_cpu(std::string, std::string, std::string, std::string) {
     absent("virConnectCompareHypervisorCPU");
 }

@@ -3,7 +3,8 @@
 // happens to it. A driver never includes daemon/; everything it tells goes through MachineSink. All of it runs on the control
 // thread.
 #pragma once
-#include "drivers/host/limits.hpp"
+#include "drivers/figures.hpp"
+#include "drivers/machine_event.hpp"
 #include "drivers/saved_state.hpp"
 #include "rpc/error.hpp"
 #include "rpc/task.hpp"
@@ -34,166 +35,6 @@ using rpc::Executor;
 using rpc::Fd;
 using rpc::Task;
 
-// ---- what a machine reports ----
-
-enum class RunState { running, paused, shutdown_in_progress, crashed, stopped };
-
-// Why a machine is no more. Maps to VIR_DOMAIN_SHUTOFF_* and lifecycle event details.
-// `dumped`: ended on purpose after a core dump, as a crash.
-enum class EndReason { shutdown, destroyed, crashed, failed, saved, migrated, daemon, from_snapshot, dumped };
-
-// Reasons of a state, numbered by the daemon per state (VIR_DOMAIN_RUNNING_*, VIR_DOMAIN_PAUSED_*).
-enum class PauseReason {
-    unknown,
-    user,
-    migration,
-    save,
-    dump,
-    io_error,
-    watchdog,
-    from_snapshot,
-    shutting_down,
-    snapshot,
-    crashed,
-    starting_up,
-    postcopy,
-    postcopy_failed,
-    api_error
-};
-
-namespace event {
-struct Paused {
-    PauseReason reason;
-};
-struct Resumed {};
-// The guest asked for power-off or was asked to (ACPI); the machine may still exist: `Ended` follows when it is gone.
-struct ShuttingDown {
-    bool by_guest;
-};
-struct Rebooted {}; // the guest reset itself and goes on in the same machine
-struct Panicked {}; // guest panic; on_crash is the driver's business, this is for the event
-struct Ended {
-    EndReason reason;
-    std::string log_tail;
-};
-struct RtcChange {
-    std::int64_t offset_s;
-};
-struct Watchdog {
-    int action;
-}; // VIR_DOMAIN_EVENT_WATCHDOG_*
-struct IoError {
-    std::string path, alias;
-    int action;
-    std::string reason;
-};
-struct Graphics {
-    int phase;
-    int local_family, remote_family;
-    std::string local_node, local_service, remote_node, remote_service, auth_scheme;
-    std::vector<std::pair<std::string, std::string>> subject;
-};
-struct BalloonChange {
-    std::uint64_t actual_kib;
-};
-struct TrayChange {
-    std::string alias;
-    int reason;
-};
-struct Suspended {
-    bool to_disk;
-}; // guest put itself to sleep (S3/S4)
-struct Wakeup {};
-// The guest let go of a device, asked to or by itself; what it had on the host is given back. It still stands in the live
-// document.
-struct DeviceRemoved {
-    std::string alias;
-};
-// The guest opened or closed its end of a channel; the live document's <target state=''> says so already.
-struct ChannelChanged {
-    std::string name;
-    bool connected;
-};
-struct DeviceRemovalFailed {
-    std::string alias;
-};
-struct VcpuRemoved {
-    unsigned number;
-};
-// Writing has gone beyond what set_block_threshold() said.
-struct BlockThreshold {
-    std::string device, path; // "vda" or "vda[3]"
-    std::uint64_t threshold, excess;
-};
-// A disk whose image was missing at the start goes without: emptied, or left out.
-struct DiskDropped {
-    std::string alias, path;
-    bool emptied;
-};
-// The host's memory failed under the guest; numbered as VIR_DOMAIN_EVENT_MEMORY_FAILURE_* and VIR_DOMAIN_MEMORY_FAILURE_* are.
-struct MemoryFailure {
-    int recipient, action;
-    unsigned flags;
-};
-struct MemoryDeviceSize {
-    std::string alias;
-    std::uint64_t kib;
-};
-struct MigrationPass {
-    int number; // of the round through the guest's memory that begins
-};
-struct ControlLost {}; // the VMM runs, but nobody can ask it anything any more
-// A copy or commit has caught up with the guest and follows it from now on.
-struct BlockJobReady {
-    std::string disk;
-};
-// A job of a disk has ended, one way or another: BlockJobs::conclude() says which.
-struct BlockJobOver {
-    std::string disk;
-};
-// A background job (backup, save, dump) came to its end; figures as in virDomainGetJobStats.
-struct JobCompleted {
-    int operation;
-    bool success, canceled;
-    std::string error;
-    std::map<std::string, std::uint64_t> figures;
-};
-struct MonitorEvent {
-    std::string name;
-    std::int64_t seconds;
-    std::uint32_t micros;
-    std::string details_json;
-}; // every QMP event, raw
-// The machine was replaced inside (on_reboot/on_crash restart): same guest, new process.
-struct Restarted {};
-} // namespace event
-
-using MachineEventKinds =
-    std::variant<event::Paused, event::Resumed, event::ShuttingDown, event::Rebooted, event::Panicked, event::Ended,
-                 event::RtcChange, event::Watchdog, event::IoError, event::Graphics, event::BalloonChange, event::TrayChange,
-                 event::Suspended, event::Wakeup, event::DeviceRemoved, event::DeviceRemovalFailed, event::VcpuRemoved,
-                 event::BlockThreshold, event::ChannelChanged, event::BlockJobReady, event::BlockJobOver, event::DiskDropped,
-                 event::MemoryFailure, event::MemoryDeviceSize, event::MigrationPass, event::ControlLost, event::JobCompleted,
-                 event::MonitorEvent, event::Restarted>;
-// Copies stand in the source file, as a Device's do.
-struct MachineEvent : MachineEventKinds {
-    using MachineEventKinds::MachineEventKinds;
-    MachineEvent(const MachineEvent&);
-    MachineEvent(MachineEvent&&) noexcept;
-    ~MachineEvent();
-};
-
-class MachineSink {
-  public:
-    virtual ~MachineSink() = default;
-    // In the order in which they happened. Never calls back into the machine from inside.
-    virtual void on_machine_event(MachineEvent event) = 0;
-    // The VMM has ended, what it had on the host is not given back yet; and: it is. `Ended` follows when both have returned.
-    // Neither throws.
-    virtual Task<> on_machine_gone() { co_return; }
-    virtual Task<> on_machine_released() { co_return; }
-};
-
 // ---- what a machine can be asked ----
 
 enum class PowerButton { acpi, agent, initctl, signal, paravirt, preferred };
@@ -201,85 +42,6 @@ enum class PowerButton { acpi, agent, initctl, signal, paravirt, preferred };
 // One end of a console or channel for a client: bytes both ways. A pty, a connected socket or a pair of pipes.
 struct Endpoint {
     Fd read, write; // write may be empty: the same as read
-};
-
-struct CpuTime {
-    std::uint64_t total_ns = 0, user_ns = 0, system_ns = 0;
-};
-struct BlockStats {
-    std::int64_t read_requests = -1, read_bytes = -1, write_requests = -1, write_bytes = -1, flush_requests = -1, errors = -1;
-    std::int64_t read_time_ns = -1, write_time_ns = -1, flush_time_ns = -1;
-};
-struct BlockInfo {
-    std::uint64_t capacity = 0, allocation = 0, physical = 0; // bytes
-};
-struct ImagePlace {
-    std::string path;
-    bool qcow2 = false; // else raw
-};
-struct VcpuInfo {
-    unsigned number = 0;
-    bool online = true;
-    std::uint64_t cpu_time_ns = 0;
-    int cpu = -1;                            // host CPU it ran on last
-    std::set<unsigned> cpus;                 // where it may run
-    std::uint64_t wait_ns = 0, delay_ns = 0; // waiting for a host CPU, as the scheduler's two books say
-};
-struct IoThreadInfo {
-    unsigned id = 0;
-    std::set<unsigned> cpus; // where it may run
-    std::uint64_t poll_max_ns = 0, poll_grow = 0, poll_shrink = 0;
-};
-// One layer of a disk's chain, in bytes.
-struct ImageFigures {
-    std::uint64_t allocation = 0, capacity = 0, physical = 0, write_threshold = 0;
-};
-struct DirtyRate {
-    int status = 0; // VIR_DOMAIN_DIRTYRATE_*
-    std::int64_t start_s = 0;
-    int period_s = 0;
-    std::string mode;
-    std::int64_t megabytes_per_second = 0;
-    std::vector<std::pair<int, std::uint64_t>> vcpus; // the same of each, where the mode tells
-};
-// What KVM counts: "halt_exits.sum".
-using KvmFigures = std::vector<std::pair<std::string, std::variant<std::uint64_t, bool>>>;
-
-namespace figure {
-inline constexpr unsigned memory = 1, disks = 2, iothreads = 4, dirty_rate = 8, vm = 16, vcpus = 32;
-}
-// What the kernel counted of a guest's threads, by the event's name.
-using PerfFigures = std::vector<std::pair<std::string, std::uint64_t>>;
-
-// Answers of Machine::figures(). Absent: not asked for, or not told in time.
-struct Figures {
-    std::optional<std::map<std::string, std::uint64_t>> memory; // as memory_stats()
-    std::optional<std::map<std::string, BlockStats>> disks;     // by target dev
-    std::optional<std::map<unsigned, ImageFigures>> images;     // by StorageSource::index
-    std::optional<std::vector<IoThreadInfo>> iothreads;
-    std::optional<DirtyRate> dirty_rate;
-    std::optional<KvmFigures> vm;
-    std::optional<std::map<unsigned, KvmFigures>> vcpus;
-};
-// What the host gives a machine now.
-struct Tuning {
-    bool cpu = false, memory = false, io = false, cpuset = false; // the host can limit it
-    std::uint64_t shares = 0;
-    CpuQuota global, vcpu, emulator, iothread;
-    std::uint64_t hard_kib = unlimited_kib, soft_kib = unlimited_kib, swap_kib = unlimited_kib;
-    std::uint64_t io_weight = 0; // 0: the host has none
-};
-// Where a CPU of the guest may stand.
-struct VcpuPlace {
-    bool there = false;
-    bool movable = false; // may come, or go again
-};
-struct JobFigures {
-    bool active = false;
-    int operation = 0;                                                     // VIR_DOMAIN_JOB_OPERATION_*
-    std::uint64_t elapsed_ms = 0, total = 0, processed = 0, remaining = 0; // bytes of disks, or of memory
-    bool of_memory = false;
-    bool of_pull = false; // a backup in pull mode: total and processed are those of what the guest overwrote
 };
 
 class BlockJobs;   // drivers/block_jobs.hpp
@@ -306,6 +68,14 @@ struct Attachment {
     FdGroups fd_groups;
     // Writes Machine::status() before the device is plugged in, so that a daemon killed at any moment knows of it.
     std::function<Task<>()> keep;
+};
+
+// A device of a running machine to become what stands at its place in the plan: the live document with that one device changed.
+struct DeviceUpdate {
+    std::shared_ptr<xml::Domain> plan;
+    xml::DeviceAt device;
+    bool force = false; // a locked drive opens
+    FdGroups fd_groups;
 };
 
 class Machine {
@@ -392,9 +162,8 @@ class Machine {
     // Asks the guest to let go of a device of the live document. Waits some seconds for it when asked to; event::DeviceRemoved
     // tells when it is gone, then or later. Throws when the guest refuses.
     virtual Task<> detach(xml::DeviceAt device, bool wait);
-    // Makes the running device be what stands at `place` in `plan`, the live document with that one device changed. Throws
-    // Code::operation_unsupported for what cannot change.
-    virtual Task<> update(std::shared_ptr<xml::Domain> plan, xml::DeviceAt device, bool force);
+    // Throws Code::operation_unsupported for what cannot change.
+    virtual Task<> update(DeviceUpdate change);
 };
 
 // ---- what a driver is asked ----

@@ -3,6 +3,7 @@
 #include "drivers/qemu/host_side.hpp"
 #include "drivers/qemu/image.hpp"
 #include "drivers/qemu/launch.hpp"
+#include "drivers/qemu/lent_fds.hpp"
 #include "drivers/qemu/machine.hpp"
 #include "drivers/qemu/plug.hpp"
 #include "rpc/log.hpp"
@@ -190,7 +191,9 @@ Task<> QemuMachine::open_tray(std::shared_ptr<QemuMachine> self, Disk drive, boo
         if (tray.open) co_return;
         asked = tray.locked;
         const auto left = deadline - std::chrono::steady_clock::now();
-        if (tray.locked ? !co_await self->tray_opened_.wait(left) : left.count() <= 0)
+        const bool late = tray.locked ? !co_await self->tray_opened_.wait(left) : left.count() <= 0;
+        if (!late && !asked) co_await rpc::sleep_for(std::chrono::milliseconds(20));
+        if (late)
             fail(Code::operation_failed, "timed out waiting to open tray of '{}': the guest keeps it locked; --force opens it",
                  drive.target.dev);
     }
@@ -211,10 +214,10 @@ Task<> QemuMachine::ask_with_open_tray(std::shared_ptr<QemuMachine> self, Disk d
 }
 
 // The old medium goes first, and comes back when the new one cannot be put in.
-Task<> QemuMachine::change_medium(std::shared_ptr<QemuMachine> self, std::shared_ptr<Domain> plan, std::size_t place,
-                                  bool force) {
-    const Disk old = self->parts_.domain->devices.disks.at(place);
-    Disk& fresh = plan->devices.disks.at(place);
+Task<> QemuMachine::change_medium(std::shared_ptr<QemuMachine> self, DeviceUpdate change) {
+    auto& plan = change.plan;
+    const Disk old = self->parts_.domain->devices.disks.at(change.device.place);
+    Disk& fresh = plan->devices.disks.at(change.device.place);
     fresh.info.alias = old.info.alias;
     fresh.source.index = self->take_block_number(); // an empty drive has one too
     co_await rpc::blocking([&] {
@@ -223,11 +226,9 @@ Task<> QemuMachine::change_medium(std::shared_ptr<QemuMachine> self, std::shared
     });
     for (auto* link : links_below(fresh)) link->source.index = self->take_block_number();
     assign_aliases(*plan);
-    const BuildContext context =
+    BuildContext context =
         co_await running_context(self->parts_.world, plan, self->parts_.id, self->parts_.runtime.master_key_path());
-    if (!fresh.source.fd_group.empty())
-        fail(Code::operation_unsupported,
-             "a medium of file descriptor group '{}' can be put in only while the guest does not run", fresh.source.fd_group);
+    lend_fds(fresh, change.fd_groups, context);
     std::vector<FormerOwner> owners;
     co_await rpc::blocking([&] {
         if (!fresh.source.empty()) owners = lend(self->parts_.runtime, paths_to_own(fresh));
@@ -239,10 +240,10 @@ Task<> QemuMachine::change_medium(std::shared_ptr<QemuMachine> self, std::shared
     const json id = {{"id", device}};
     try {
         if (!fresh.source.empty()) co_await add_block_nodes(steps, block_nodes(fresh, context));
-        co_await ask_with_open_tray(self, old, force, "blockdev-remove-medium", id);
+        co_await ask_with_open_tray(self, old, change.force, "blockdev-remove-medium", id);
         taken_out = true;
         if (!fresh.source.empty())
-            co_await ask_with_open_tray(self, old, force, "blockdev-insert-medium",
+            co_await ask_with_open_tray(self, old, change.force, "blockdev-insert-medium",
                                         {{"id", device}, {"node-name", block_nodes(fresh, context).top}});
         if (fresh.iotune && !fresh.source.empty()) co_await steps.ask("block_set_io_throttle", throttle_order(fresh));
         co_await steps.ask("blockdev-close-tray", id);
@@ -271,15 +272,16 @@ Task<> QemuMachine::change_medium(std::shared_ptr<QemuMachine> self, std::shared
     if (old.source.path != fresh.source.path) co_await self->give_back_images(old);
 }
 
-Task<> QemuMachine::update_to(std::shared_ptr<QemuMachine> self, std::shared_ptr<Domain> plan, DeviceAt at, bool force) {
-    const Device old = device_at(self->parts_.domain->devices, at), fresh = device_at(plan->devices, at);
+Task<> QemuMachine::update_to(std::shared_ptr<QemuMachine> self, DeviceUpdate change) {
+    const Device old = device_at(self->parts_.domain->devices, change.device),
+                 fresh = device_at(change.plan->devices, change.device);
     if (const auto* disk = std::get_if<Disk>(&fresh)) {
         const auto& present = std::get<Disk>(old);
         check_disk_change(*disk, present);
         if (same_location(disk->source, present.source)) co_return;
         if (disk->device != DiskDevice::cdrom && disk->device != DiskDevice::floppy)
             fail(Code::config_unsupported, "disk source can be changed only in removable drives");
-        co_await change_medium(self, plan, at.place, force);
+        co_await change_medium(self, std::move(change));
     } else if (const auto* nic = std::get_if<Nic>(&fresh)) {
         const auto up = [](const Nic& card) { return card.link != NicLinkState::down; };
         const auto& present = std::get<Nic>(old);

@@ -138,9 +138,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     Task<> abort_job() override;
     Task<> attach(Attachment attachment) override;
     Task<> detach(xml::DeviceAt device, bool wait) override { return detach_from(shared_from_this(), device, wait); }
-    Task<> update(std::shared_ptr<xml::Domain> plan, xml::DeviceAt device, bool force) override {
-        return update_to(shared_from_this(), std::move(plan), device, force);
-    }
+    Task<> update(DeviceUpdate change) override { return update_to(shared_from_this(), std::move(change)); }
     Task<std::vector<VcpuPlace>> vcpu_places() override { return places_on(shared_from_this()); }
     Task<> set_vcpu(unsigned vcpu, bool there) override {
         return there ? plug_vcpu(shared_from_this(), vcpu) : unplug_vcpu(shared_from_this(), vcpu);
@@ -227,10 +225,8 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     static Task<> release(std::shared_ptr<QemuMachine> self, xml::Device device);
 
     // device_update.cpp
-    static Task<> update_to(std::shared_ptr<QemuMachine> self, std::shared_ptr<xml::Domain> plan, xml::DeviceAt device,
-                            bool force);
-    static Task<> change_medium(std::shared_ptr<QemuMachine> self, std::shared_ptr<xml::Domain> plan, std::size_t place,
-                                bool force);
+    static Task<> update_to(std::shared_ptr<QemuMachine> self, DeviceUpdate change);
+    static Task<> change_medium(std::shared_ptr<QemuMachine> self, DeviceUpdate change);
     // Asks for `command` of a drive whose tray must stand open for it, and opens it as often as that takes.
     static Task<> ask_with_open_tray(std::shared_ptr<QemuMachine> self, xml::Disk drive, bool force, std::string command,
                                      json arguments);

@@ -80,6 +80,25 @@ class LentFds(world.Case):
         self.assertEqual(self.first_byte(), 66)
         self.assertEqual(len(self.sets(dom)), len(before) + 1)
 
+    @world.only_lodge  # as above
+    def test_a_medium_comes_and_goes(self):
+        drive = ("<disk type='file' device='cdrom'><driver name='qemu' type='raw'/>{0}<target dev='sda' bus='sata'/><readonly/></disk>")
+        medium = drive.format("<source file='/nowhere/disc' fdgroup='disc'/>")
+        dom = self.conn.defineXML(world.bare_xml("reader", devices=drive.format("")))
+        dom.create()
+        before = self.sets(dom)
+        with self.refused(libvirt.VIR_ERR_INVALID_ARG, "'disc'", "not associated"):
+            dom.updateDeviceFlags(medium)
+        self.lend(dom, "disc")
+        dom.updateDeviceFlags(medium)
+        self.assertIn("fdgroup='disc'", dom.XMLDesc())
+        self.assertEqual(len(self.sets(dom)), len(before) + 1)
+        blocks = json.loads(libvirt_qemu.qemuMonitorCommand(dom, '{"execute": "query-block"}', 0))["return"]
+        self.assertEqual([b["inserted"]["image"]["virtual-size"] for b in blocks if "inserted" in b], [1 << 20])
+        dom.updateDeviceFlags(drive.format(""))
+        self.assertEqual(self.sets(dom), before)
+        self.assertNotIn("fdgroup", dom.XMLDesc())
+
 
 if __name__ == "__main__":
     world.main()

@@ -115,12 +115,6 @@ std::set<std::string> missing_images(const std::vector<xml::SnapshotDisk>& disks
     return missing;
 }
 
-void remove_images(const std::vector<Merge>& merges) {
-    for (const auto& merge : merges)
-        if (::unlink(merge.image.path.c_str()) < 0 && errno != ENOENT)
-            log::warn("cannot remove '{}': {}", merge.image.path, rpc::errno_text(errno));
-}
-
 // The image is no part of the disk any more. Returns whether it was.
 bool drop_image(xml::Disk& disk, const Merge& merge) {
     if (disk.source.path == merge.image.path) {
@@ -178,7 +172,10 @@ Task<> merge_snapshot(DomainPtr domain, SnapshotPtr snapshot) {
             co_await merge_stopped(domain, merge);
     }
     co_await drop_from_snapshots(domain, snapshot->name, merges);
-    if (!running) co_await rpc::blocking([&merges] { remove_images(merges); });
+    if (running) co_return;
+    std::vector<std::string> gone;
+    for (const auto& merge : merges) gone.push_back(merge.image.path);
+    co_await domain->hypervisor().driver().state_files().remove_images(domain->name(), std::move(gone));
 }
 
 } // namespace lodge::daemon

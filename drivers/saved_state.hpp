@@ -106,6 +106,8 @@ class StateFiles {
         std::string path, format;
     };
     virtual Task<> merge_image(Image image, Image below, std::optional<Image> above) = 0;
+    // Files that nothing names any more. What cannot be removed is only logged.
+    virtual Task<> remove_images(std::string domain, std::vector<std::string> paths) = 0;
 };
 
 } // namespace lodge::drivers

@@ -5,9 +5,8 @@
 #include "drivers/qemu/image_nodes.hpp"
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/machine.hpp"
+#include "drivers/qemu/state_files.hpp"
 #include "rpc/log.hpp"
-#include <cerrno>
-#include <unistd.h>
 
 namespace lodge::drivers::qemu {
 
@@ -98,13 +97,7 @@ Task<> QemuBlockJobs::remove_leftover(QemuBlockJob::Leftover leftover) {
         if (reply.contains("error"))
             log::warn("{}: {}: {}", machine->domain().name, one[0].get<std::string>(), reply["error"].value("desc", ""));
     }
-    if (leftover.files.empty()) co_return;
-    const std::string name = machine->domain().name;
-    co_await rpc::blocking([&] {
-        for (const auto& path : leftover.files)
-            if (::unlink(path.c_str()) < 0 && errno != ENOENT)
-                log::warn("{}: cannot remove the committed image '{}': {}", name, path, rpc::errno_text(errno));
-    });
+    if (!leftover.files.empty()) co_await remove_image_files(machine->domain().name, std::move(leftover.files));
 }
 
 // ---- each kind ----

@@ -151,4 +151,16 @@ Task<> QemuStateFiles::merge_image(Image image, Image below, std::optional<Image
     }
 }
 
+Task<> QemuStateFiles::remove_images(std::string domain, std::vector<std::string> paths) {
+    return remove_image_files(std::move(domain), std::move(paths));
+}
+
+Task<> remove_image_files(std::string domain, std::vector<std::string> paths) {
+    co_await rpc::blocking([&] {
+        for (const auto& path : paths)
+            if (::unlink(path.c_str()) < 0 && errno != ENOENT)
+                log::warn("{}: cannot remove image '{}': {}", domain, path, rpc::errno_text(errno));
+    });
+}
+
 } // namespace lodge::drivers::qemu

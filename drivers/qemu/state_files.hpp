@@ -16,6 +16,7 @@ class QemuStateFiles final : public StateFiles {
     Task<bool> is_partial(std::string path) override;
     Task<> replace_head(std::string path, SaveHead head) override;
     Task<> merge_image(Image image, Image below, std::optional<Image> above) override;
+    Task<> remove_images(std::string domain, std::vector<std::string> paths) override;
     Task<> snapshot_images(std::vector<std::string> images, std::string name, SnapshotAction action) override;
     Task<> create_overlay(std::string backing, std::string backing_format, Overlay overlay) override;
 
@@ -26,6 +27,9 @@ class QemuStateFiles final : public StateFiles {
     std::mutex opening_;
     Fd lock_;
 };
+
+// As StateFiles::remove_images().
+Task<> remove_image_files(std::string domain, std::vector<std::string> paths);
 
 // An image opened for restoring, its stream at the offset.
 struct OpenImage {

@@ -42,14 +42,22 @@ def taps():
     return [line.split(": ")[1] for line in links.splitlines() if ": vnet" in line]
 
 
+def disk_of(path):
+    return f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{path}'/><target dev='vda' bus='virtio'/></disk>"
+
+
+def pattern(path):
+    subprocess.run(["qemu-io", "-c", "write -P 7 0 24M", path], check=True, stdout=subprocess.DEVNULL)
+
+
 @world.only_lodge
 class KillPoints(world.Case):
     def guest(self, name, **more):
         self.connect().defineXML(world.bare_xml(name, **more))
 
-    def kill_during(self, *command):
+    def kill_during(self, *command, moments=MOMENTS):
         """The call is made; a moment later the daemon is gone; then there is a new one. Yields at each moment."""
-        for moment in MOMENTS:
+        for moment in moments:
             call = subprocess.Popen(["virsh", "-c", world.URI, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(moment)
             world.daemon.stop(signal.SIGKILL)
@@ -123,7 +131,7 @@ class KillPoints(world.Case):
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "1M"], check=True)
         os.chmod(path, 0o666)
         self.addCleanup(os.unlink, path)
-        self.guest("a", devices=f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{path}'/><target dev='vda' bus='virtio'/></disk>")
+        self.guest("a", devices=disk_of(path))
         virsh("start", "a")
         for moment in self.kill_during("snapshot-create-as", "a", "s"):
             self.assert_whole("a")
@@ -139,11 +147,10 @@ class KillPoints(world.Case):
         """Its image flows into the one below and is removed; whenever that ends, the disk leads to all that the guest wrote."""
         below, above = f"{world.IMAGES}/below.qcow2", f"{world.IMAGES}/above.qcow2"
         self.addCleanup(lambda: [os.unlink(path) for path in (below, above) if os.path.exists(path)])
-        disk = f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{below}'/><target dev='vda' bus='virtio'/></disk>"
         for running in (False, True):
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", below, "32M"], check=True)
             os.chmod(below, 0o666)
-            self.guest("a", devices=disk)
+            self.guest("a", devices=disk_of(below))
 
             def prepare():
                 virsh("snapshot-create-as", "a", "s", "--disk-only", "--diskspec", f"vda,file={above}")
@@ -171,12 +178,70 @@ class KillPoints(world.Case):
             for path in (below, above):
                 os.unlink(path)
 
+    def test_a_copy(self):
+        """The disk leads to its first image or to the copy, and both hold all data where it does."""
+        first, copy = self.images("first.qcow2", "copy.qcow2")
+        self.guest("a", devices=disk_of(first))
+        pattern(first)
+        virsh("start", "a")
+        for moment in self.kill_during("blockcopy", "a", "vda", "--dest", copy, "--format", "qcow2", "--transient-job", "--wait", "--pivot"):
+            self.assert_whole("a")
+            self.settle(moment)
+            used = self.used_image()
+            self.assertIn(used, (first, copy), moment)
+            virsh("destroy", "a")  # only now is all in the file that QEMU keeps in mind
+            self.assert_pattern(used, moment)
+            if os.path.exists(copy):
+                os.unlink(copy)
+            virsh("start", "a")
+
+    def test_a_pull(self):
+        """What stands below flows up; the disk has all of it, from one image or from two."""
+        below, above = self.images("below.qcow2", "above.qcow2")
+        for moment in MOMENTS:
+            self.guest("a", devices=disk_of(below))
+            pattern(below)
+            virsh("start", "a")
+            virsh("snapshot-create-as", "a", "--disk-only", "--no-metadata", "--diskspec", f"vda,file={above}")
+            for _ in self.kill_during("blockpull", "a", "vda", "--wait", moments=[moment]):
+                self.assert_whole("a")
+            self.settle(moment)
+            self.assertEqual(self.used_image(), above, moment)
+            virsh("destroy", "a")
+            self.assert_pattern(above, moment)
+            virsh("undefine", "a")
+            os.unlink(above)
+
+    def images(self, *names):
+        paths = [f"{world.IMAGES}/{name}" for name in names]
+        self.addCleanup(lambda: [os.unlink(path) for path in paths if os.path.exists(path)])
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", paths[0], "32M"], check=True)
+        os.chmod(paths[0], 0o666)
+        return paths
+
+    def settle(self, moment):
+        """A job that the new daemon found goes on; one that waits to be told how to end is told to go back."""
+        def is_over():
+            said = virsh("blockjob", "a", "vda")
+            if "Block Copy: [100 %]" in said.err:
+                virsh("blockjob", "a", "vda", "--abort", check=False)
+            return "No current block job" in said.out
+
+        wait_for(is_over, what=lambda: f"{moment}: no block job to go on: {virsh('blockjob', 'a', 'vda', check=False)}")
+
+    def used_image(self):
+        return virsh("domblklist", "a").out.split("vda")[1].split()[0]
+
+    def assert_pattern(self, path, moment):
+        found = subprocess.run(["qemu-io", "-r", "-c", "read -P 7 0 24M", path], capture_output=True, text=True, check=False)
+        self.assertEqual((found.returncode, found.stdout.count("failed"), found.stderr), (0, 0, ""), moment)
+
     def test_a_helper_is_left(self):
         """What still writes to an image when its daemon was killed is waited for, not run into."""
         below, above = f"{world.IMAGES}/below.qcow2", f"{world.IMAGES}/above.qcow2"
         self.addCleanup(lambda: [os.unlink(path) for path in (below, above) if os.path.exists(path)])
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", below, "1G"], check=True)
-        self.guest("a", devices=f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{below}'/><target dev='vda' bus='virtio'/></disk>")
+        self.guest("a", devices=disk_of(below))
         virsh("snapshot-create-as", "a", "s", "--disk-only", "--diskspec", f"vda,file={above}")
         subprocess.run(["qemu-io", "-c", "write -P 7 0 600M", above], check=True, stdout=subprocess.DEVNULL)
         call = subprocess.Popen(["virsh", "-c", world.URI, "snapshot-delete", "a", "s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

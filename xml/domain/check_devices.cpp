@@ -194,7 +194,7 @@ void check_nic(Doc& doc, Nic& nic) {
     });
     doc.check("teaming", [&] {
         if (nic.teaming && nic.teaming->type != "persistent" && nic.teaming->type != "transient")
-            unsupported("unknown teaming type '{}'", nic.teaming->type.empty() ? "<null>" : nic.teaming->type);
+            unsupported("unknown teaming type '{}'", nic.teaming->type.empty() ? "(null)" : nic.teaming->type);
     });
 }
 

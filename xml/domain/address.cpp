@@ -168,7 +168,7 @@ void describe(Doc& doc, VirtioOptions& options) { describe_virtio(doc, options);
 void describe(Doc& doc, SourceLabel& label) {
     doc.attribute("model", label.model);
     doc.attribute("relabel", label.relabel);
-    doc.attribute("labelskip", label.labelskip, Mark::live);
+    doc.attribute("labelskip", label.labelskip, Mark::blank);
     if (doc.reading() && !label.relabel && !label.labelskip) label.relabel = YesNo{true};
     doc.text_child("label", label.label);
     doc.check("label", [&] {

@@ -2,6 +2,7 @@
 """The daemon is killed at many points of time of every change. What it did not finish is undone or done, never half of it."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -46,8 +47,8 @@ def disk_of(path):
     return f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{path}'/><target dev='vda' bus='virtio'/></disk>"
 
 
-def pattern(path):
-    subprocess.run(["qemu-io", "-c", "write -P 7 0 24M", path], check=True, stdout=subprocess.DEVNULL)
+def pattern(path, size="24M"):
+    subprocess.run(["qemu-io", "-c", f"write -P 7 0 {size}", path], check=True, stdout=subprocess.DEVNULL)
 
 
 @world.only_lodge
@@ -212,10 +213,10 @@ class KillPoints(world.Case):
             virsh("undefine", "a")
             os.unlink(above)
 
-    def images(self, *names):
+    def images(self, *names, size="32M"):
         paths = [f"{world.IMAGES}/{name}" for name in names]
         self.addCleanup(lambda: [os.unlink(path) for path in paths if os.path.exists(path)])
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", paths[0], "32M"], check=True)
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", paths[0], size], check=True)
         os.chmod(paths[0], 0o666)
         return paths
 
@@ -237,23 +238,51 @@ class KillPoints(world.Case):
         self.assertEqual((found.returncode, found.stdout.count("failed"), found.stderr), (0, 0, ""), moment)
 
     def test_a_helper_is_left(self):
-        """What still writes to an image when its daemon was killed is waited for, not run into."""
-        below, above = f"{world.IMAGES}/below.qcow2", f"{world.IMAGES}/above.qcow2"
-        self.addCleanup(lambda: [os.unlink(path) for path in (below, above) if os.path.exists(path)])
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", below, "1G"], check=True)
+        """What works on an image when its daemon is killed goes, too, and is not run into by what comes next."""
+        below, above = self.images("below.qcow2", "above.qcow2", size="1G")
         self.guest("a", devices=disk_of(below))
         virsh("snapshot-create-as", "a", "s", "--disk-only", "--diskspec", f"vda,file={above}")
-        subprocess.run(["qemu-io", "-c", "write -P 7 0 600M", above], check=True, stdout=subprocess.DEVNULL)
+        pattern(above, "600M")  # takes long enough to be met while it is merged
         call = subprocess.Popen(["virsh", "-c", world.URI, "snapshot-delete", "a", "s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        helper = wait_for(lambda: helpers("commit"), what="qemu-img to begin")
+        helper = self.halt("commit")
         world.daemon.stop(signal.SIGKILL)
         call.wait()
         world.daemon.start()
         virsh("snapshot-delete", "a", "s")
-        self.assertFalse(helpers("commit"), helper)
+        self.assertNotIn(helper, helpers("commit"))
         self.assertFalse(os.path.exists(above))
-        found = subprocess.run(["qemu-io", "-r", "-c", "read -P 7 0 600M", below], capture_output=True, text=True, check=True)
-        self.assertNotIn("verification failed", found.stdout)
+        self.assert_pattern(below, "afterwards")
+
+    def halt(self, action):
+        """The qemu-img that does this, stopped where it is."""
+        found = wait_for(lambda: helpers(action), what=f"qemu-img to {action}")
+        os.kill(found[0], signal.SIGSTOP)
+
+        def end():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found[0], signal.SIGKILL)
+
+        self.addCleanup(end)
+        return found[0]
+
+    def test_a_helper_that_is_long_in_dying(self):
+        """Until the kernel has written what it owes, its files are locked: whoever needs them waits, and nobody else."""
+        (path,) = self.images("k.qcow2")
+        self.guest("a", devices=disk_of(path))
+        world.daemon.stop()  # it has the lock itself, once it has worked on an image
+        with open("/run/libvirt/qemu/images.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            world.daemon.start()
+            call = subprocess.Popen(["virsh", "-c", world.URI, "snapshot-create-as", "a", "s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.addCleanup(call.kill)
+            time.sleep(1)
+            self.assertIsNone(call.poll())
+            self.guest("b")
+            virsh("start", "b")
+            virsh("destroy", "b")
+            self.assertIsNone(call.poll())
+        self.assertEqual(call.wait(20), 0)
+        self.assertEqual(virsh("snapshot-list", "a", "--name").out.split(), ["s"])
 
     def test_hotplug(self):
         self.guest("a", devices="<controller type='usb' model='nec-xhci'/>")

@@ -150,10 +150,19 @@ void check_routes(const char* whose, const std::vector<NicRoute>& routes) {
         check_route(whose, {route.family, route.address, route.netmask, route.prefix, route.gateway, route.metric});
 }
 
+// By what a switch knows a port is made up where the document leaves it open.
+void name_port(VirtualPort& port) {
+    if (port.type != "openvswitch" && port.type != "802.1Qbg") return;
+    if (!port.parameters) port.parameters.emplace();
+    auto& id = port.type == "openvswitch" ? port.parameters->interface_id : port.parameters->instance_id;
+    if (!id) id = rpc::Uuid::random();
+}
+
 void check_port(Nic& nic) {
     if (!nic.virtual_port) return;
     if (!takes_virtual_port(nic.type)) unsupported("<virtualport> element unsupported for <interface type='{}'>", word(nic.type));
     check_virtual_port(*nic.virtual_port, nic.type == NicType::network ? PortNeeds::nothing : PortNeeds::everything);
+    name_port(*nic.virtual_port);
 }
 
 void check_source(const Nic& nic) {

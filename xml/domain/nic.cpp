@@ -1,5 +1,6 @@
 #include "xml/domain/check.hpp"
 #include <algorithm>
+#include <utility>
 
 namespace lodge::xml {
 
@@ -127,12 +128,24 @@ void describe_vds(Doc& doc, NicSource& source) {
     doc.required("connectionid", source.connection_id, Mark::any_base);
 }
 
-void describe_network(Doc& doc, NicSource& source) {
+void describe_network(Doc& doc, Nic& nic) {
+    auto& source = nic.source;
     doc.required("network", source.network);
     doc.attribute("portgroup", source.portgroup);
     doc.attribute("portid", source.port_id, Mark::live);
     doc.attribute("bridge", source.bridge, Mark::live);
+    if (doc.when(nic.actual_type() == NicType::direct)) {
+        doc.attribute("dev", source.dev, Mark::live);
+        doc.attribute("mode", source.mode, Mark::live);
+    }
     doc.attribute("macTableManager", source.mac_table_manager, Mark::live);
+}
+
+// The same of a card that shows what its network made of it.
+void describe_lender(Doc& doc, NicSource& source) {
+    doc.attribute("network", source.network, Mark::live);
+    doc.attribute("portgroup", source.portgroup, Mark::live);
+    doc.attribute("portid", source.port_id, Mark::live);
 }
 
 bool one_of(NicType type, std::initializer_list<NicType> types) { return std::ranges::find(types, type) != types.end(); }
@@ -140,7 +153,8 @@ bool one_of(NicType type, std::initializer_list<NicType> types) { return std::ra
 void describe_source(Doc& doc, Nic& nic) {
     const auto is = [&](std::initializer_list<NicType> types) { return doc.when(one_of(nic.type, types)); };
     auto& source = nic.source;
-    if (is({NicType::network})) describe_network(doc, source);
+    if (is({NicType::network})) describe_network(doc, nic);
+    if (is({NicType::bridge, NicType::direct})) describe_lender(doc, source);
     if (is({NicType::bridge})) {
         doc.required("bridge", source.bridge);
         doc.attribute("macTableManager", source.mac_table_manager);
@@ -165,10 +179,14 @@ bool is_generated_device(const std::string& dev) {
            dev.find('%') != std::string::npos;
 }
 
+// A running guest's card shows what its network made of it.
+NicActual* shown_actual(const Doc& doc, Nic& nic) { return !doc.reading() && doc.live() && nic.actual ? &*nic.actual : nullptr; }
+
 void describe_plug(Doc& doc, Nic& nic) {
-    doc.child("bandwidth", nic.bandwidth);
-    doc.child("vlan", nic.vlan);
-    doc.child("virtualport", nic.virtual_port);
+    auto* actual = shown_actual(doc, nic);
+    doc.child("bandwidth", actual ? actual->bandwidth : nic.bandwidth);
+    doc.child("vlan", actual ? actual->vlan : nic.vlan);
+    doc.child("virtualport", actual ? actual->virtual_port : nic.virtual_port);
     doc.group("port", [&] { doc.attribute("isolated", nic.port_isolated); });
     doc.list("ip", nic.ips);
     doc.list("route", nic.routes);
@@ -184,6 +202,15 @@ void describe_plug(Doc& doc, Nic& nic) {
 }
 
 } // namespace
+
+Hostdev hostdev_of(const Nic& nic) {
+    Hostdev hostdev;
+    hostdev.type = nic.source.hostdev_type;
+    hostdev.source = nic.source.hostdev;
+    hostdev.managed = nic.managed;
+    hostdev.info = nic.info;
+    return hostdev;
+}
 
 // libvirt's order of reading.
 static constexpr std::string_view nic_order[] = {"@type",       "@trustGuestRxFilters",
@@ -202,7 +229,8 @@ static constexpr std::string_view nic_order[] = {"@type",       "@trustGuestRxFi
 
 void describe(Doc& doc, Nic& nic) {
     doc.read_in_order(nic_order);
-    doc.attribute("type", nic.type);
+    auto* actual = shown_actual(doc, nic);
+    doc.attribute("type", actual ? actual->type : nic.type);
     if (doc.when(nic.type == NicType::hostdev)) doc.attribute("managed", nic.managed);
     if (doc.reading() && nic.managed && !*nic.managed) nic.managed.reset();
     doc.attribute("trustGuestRxFilters", nic.trust_guest_rx_filters);
@@ -228,6 +256,9 @@ void describe(Doc& doc, Nic& nic) {
     describe_info(doc, nic.info, InfoParts::boot_and_rom);
     check_nic(doc, nic);
     if (!doc.reading()) return;
+    const bool lent = nic.type == NicType::bridge || nic.type == NicType::direct;
+    if (lent && !nic.source.network.empty())
+        nic.actual = NicActual{std::exchange(nic.type, NicType::network), nic.bandwidth, nic.vlan, nic.virtual_port};
     if (!hostdev && !nic.is_virtio()) nic.driver = {};
     if (!doc.live() && is_generated_device(nic.target.dev)) nic.target = {};
 }

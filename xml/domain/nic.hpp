@@ -92,8 +92,8 @@ struct NicSource {
     std::string port_id;            // network, live: the port that the network gave it
     std::string bridge;             // bridge; network: live
     std::optional<MacTableManager> mac_table_manager;
-    std::string dev;                 // direct, user, vdpa
-    std::optional<MacvtapMode> mode; // direct
+    std::string dev;                 // direct, user, vdpa; network: live
+    std::optional<MacvtapMode> mode; // direct; network: live
     std::string name;                // internal
     std::string address;             // server, client, mcast, udp
     std::optional<std::uint32_t> port;
@@ -137,6 +137,13 @@ struct NicTarget {
     std::string dev;
     std::optional<YesNo> managed;
 };
+// What a network made of a card that is plugged into it: this counts then, not what the card says itself.
+struct NicActual {
+    NicType type = NicType::network;
+    std::optional<Bandwidth> bandwidth;
+    std::optional<Vlan> vlan;
+    std::optional<VirtualPort> virtual_port;
+};
 struct Nic {
     NicType type = NicType::user;
     std::optional<YesOrOther> managed; // hostdev
@@ -163,10 +170,17 @@ struct Nic {
     std::optional<std::uint32_t> mtu;
     std::optional<std::uint32_t> coalesce_rx_max;
     DeviceInfo info;
+    std::optional<NicActual> actual; // network, live
 
     bool is_virtio() const { return model.starts_with("virtio"); }
+    NicType actual_type() const { return actual ? actual->type : type; }
+    const std::optional<Bandwidth>& actual_bandwidth() const { return actual ? actual->bandwidth : bandwidth; }
+    std::optional<Bandwidth>& actual_bandwidth() { return actual ? actual->bandwidth : bandwidth; }
+    const std::optional<Vlan>& actual_vlan() const { return actual ? actual->vlan : vlan; }
+    const std::optional<VirtualPort>& actual_virtual_port() const { return actual ? actual->virtual_port : virtual_port; }
 };
 void describe(Doc&, Nic&);
+Hostdev hostdev_of(const Nic& nic); // of a card that is a device of the host's
 void describe(Doc&, NicMac&);
 void describe(Doc&, Offloads&);
 void describe(Doc&, NicDriver&);

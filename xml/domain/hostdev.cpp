@@ -23,6 +23,7 @@ void describe_usb(Doc& doc, HostdevSource& source) {
 
 void describe_scsi(Doc& doc, HostdevSource& source) {
     doc.attribute("protocol", source.protocol);
+    doc.attribute("node", source.node, Mark::private_);
     if (doc.when(source.protocol == "iscsi")) {
         doc.attribute("name", source.name);
         doc.list("host", source.hosts);

@@ -36,11 +36,12 @@ struct HostdevSource {
     std::optional<std::uint32_t> usb_bus, usb_device;
     PciAddress pci;
     // scsi
-    std::string protocol;      // adapter (or none), iscsi; vhost for scsi_host
-    std::string adapter;       // scsi_host0
-    DriveAddress scsi;         // bus, target, unit
-    bool scsi_address = false; // it was given
-    std::string name;          // iscsi
+    std::string protocol;              // adapter (or none), iscsi; vhost for scsi_host
+    std::string adapter;               // scsi_host0
+    DriveAddress scsi;                 // bus, target, unit
+    bool scsi_address = false;         // it was given
+    std::optional<std::uint32_t> node; // number of its block node, while its guest runs
+    std::string name;                  // iscsi
     std::vector<SourceHost> hosts;
     std::optional<StorageAuth> auth;
     std::string initiator_iqn;

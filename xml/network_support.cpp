@@ -16,10 +16,13 @@ static void check_foreign_bridge(const Network& network) {
     };
     refuse(network.mac.has_value(), "<mac>");
     refuse(!network.ips.empty(), "<ip>");
-    refuse(network.dns.has_value(), "<dns>");
+    refuse(network.dns && (!network.dns->txts.empty() || !network.dns->hosts.empty() || !network.dns->srvs.empty()), "<dns>");
     refuse(network.domain.has_value(), "<domain>");
-    refuse(network.bandwidth && (network.mode() != ForwardMode::bridge || network.bridge_name().empty()),
-           "network-wide <bandwidth>");
+}
+
+// A bridge can be limited, hardware of others cannot.
+static bool limits_bandwidth(const Network& network) {
+    return network.has_own_bridge() || (network.mode() == ForwardMode::bridge && !network.bridge_name().empty());
 }
 
 static void check_device_pool(const Network& network) {
@@ -41,6 +44,8 @@ static void check_device_pool(const Network& network) {
         if (!std::filesystem::exists(path + "/physfn"))
             unsupported("device '{}' in network '{}' is not an SR-IOV Virtual Function", path, network.name);
     }
+    if (!forward.pfs.empty() + !forward.interfaces.empty() + !forward.addresses.empty() > 1)
+        unsupported("<address>, <interface>, and <pf> elements of <forward> in network {} are mutually exclusive", network.name);
 }
 
 static void check_single_dhcp(const Network& network) {
@@ -69,23 +74,30 @@ static void check_vlans(const Network& network) {
         unsupported("<vlan> element specified for network {}, whose type doesn't support vlan configuration", network.name);
 }
 
-void check_network_support(const Network& network) {
-    if (!network.has_own_bridge()) check_foreign_bridge(network);
-    check_single_dhcp(network);
+static void check_port_groups(const Network& network) {
     const PortGroup* default_group = nullptr;
     for (const auto& group : network.port_groups) {
-        for (const auto& other : network.port_groups)
-            if (&other < &group && other.name == group.name)
-                unsupported("multiple <portgroup> elements with the same name ({}) in network '{}'", group.name, network.name);
         if (group.default_.value && default_group)
             unsupported("network '{}' has multiple default <portgroup> elements ({} and {}), but only one default is allowed",
                         network.name, default_group->name, group.name);
         if (group.default_.value) default_group = &group;
-        if (group.bandwidth && network.mode() == ForwardMode::hostdev)
-            unsupported("unsupported <bandwidth> element in <portgroup name='{}'> of network '{}' with forward mode='{}'",
-                        group.name, network.name, word(network.mode()));
+        for (const auto& other : network.port_groups)
+            if (&other > &group && other.name == group.name)
+                unsupported("multiple <portgroup> elements with the same name ({}) in network '{}'", group.name, network.name);
+        if (group.bandwidth && !limits_bandwidth(network))
+            unsupported("Unsupported <bandwidth> element in network '{}' in portgroup '{}' with forward mode='{}'", network.name,
+                        group.name, word(network.mode()));
     }
+}
+
+void check_network_support(const Network& network) {
+    if (!network.has_own_bridge()) check_foreign_bridge(network);
+    if (network.bandwidth && !limits_bandwidth(network))
+        unsupported("Unsupported network-wide <bandwidth> element in network {} with forward mode='{}'", network.name,
+                    word(network.mode()));
     check_device_pool(network);
+    check_single_dhcp(network);
+    check_port_groups(network);
     check_vlans(network);
 }
 

@@ -98,13 +98,13 @@ void update_dhcp_host(Network& network, Command command, int parent, const std::
 }
 
 void update_dhcp_range(Network& network, Command command, int parent, const std::string& text) {
-    if (command == Command::modify) cannot_modify("dhcp ranges");
     auto& ip = parent_ip(network, parent);
     auto range = read_part<DhcpRange>(network, text, "range");
     check_dhcp_range(network, ip, range);
     if (range.start.is_v6() != ip.is_v6())
         rpc::fail(From::network, Code::config_unsupported,
                   "the address family of a dhcp range must match the address family of the dhcp element's parent");
+    if (command == Command::modify) cannot_modify("dhcp ranges");
     if (!ip.dhcp) ip.dhcp.emplace();
     auto& ranges = ip.dhcp->ranges;
     const auto at = std::ranges::find_if(

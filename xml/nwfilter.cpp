@@ -46,16 +46,6 @@ void describe(Doc& doc, FilterEntry& entry) {
     if (doc.when(entry.kind == FilterEntryKind::filterref)) describe(doc, entry.reference);
 }
 
-void describe(Doc& doc, Filter& filter) {
-    doc.required("name", filter.name);
-    doc.attribute("chain", filter.chain);
-    doc.attribute("priority", filter.priority);
-    doc.text_child("uuid", filter.uuid);
-    doc.choices(filter.entries);
-}
-
-// ---- chains ----
-
 struct ChainKind {
     std::string_view prefix;
     int priority; // unless the document names one
@@ -96,6 +86,19 @@ static void settle_chain(Filter& filter) {
     if (filter.priority == 0) filter.priority.reset();
 }
 
+// libvirt's order of reading.
+static constexpr std::string_view filter_order[] = {"@name", "@priority", "@chain", "uuid"};
+
+void describe(Doc& doc, Filter& filter) {
+    doc.read_in_order(filter_order);
+    doc.required("name", filter.name);
+    doc.attribute("chain", filter.chain);
+    doc.attribute("priority", filter.priority);
+    doc.check("@chain", [&] { settle_chain(filter); });
+    doc.text_child("uuid", filter.uuid);
+    doc.choices(filter.entries);
+}
+
 // ---- filters ----
 
 Filter parse_filter(const std::string& text, const ReadOptions& options) {
@@ -103,7 +106,6 @@ Filter parse_filter(const std::string& text, const ReadOptions& options) {
     own.from = From::nwfilter;
     if (own.where.empty()) own.where = "(nwfilter_definition)";
     auto filter = parse<Filter>(text, "filter", own);
-    settle_chain(filter);
     for (auto& entry : filter.entries) {
         normalize_matches(entry.rule.matches);
         if (entry.kind == FilterEntryKind::rule) continue;

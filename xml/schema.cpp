@@ -115,12 +115,26 @@ class Search {
 
 } // namespace
 
+// A schema is named after what it describes, but for these.
+static bool has_root_of(std::string_view schema, xmlDoc* doc) {
+    static constexpr std::pair<std::string_view, std::string_view> roots[] = {{"storagepool", "pool"},
+                                                                              {"storagevol", "volume"},
+                                                                              {"nodedev", "device"},
+                                                                              {"nwfilter", "filter"},
+                                                                              {"nwfilterbinding", "filterbinding"}};
+    schema.remove_suffix(std::string_view(".rng").size());
+    for (const auto& [name, root] : roots)
+        if (schema == name) schema = root;
+    const auto* root = xmlDocGetRootElement(doc);
+    return root && schema == reinterpret_cast<const char*>(root->name);
+}
+
 void validate_schema(std::string_view text, const char* schema) {
     const std::string path = fmt::format("{}/{}", schema_folder, schema);
     auto* const rules = schema_at(path);
     const DocPtr doc(xmlReadMemory(text.data(), static_cast<int>(text.size()), nullptr, nullptr,
                                    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING));
-    if (!doc) return;
+    if (!doc || !has_root_of(schema, doc.get())) return; // the reader says so, in its own words
     Search search(rules, doc.get());
     std::string messages;
     if (search.is_valid(&messages)) return;

@@ -341,6 +341,25 @@ void Netlink::create_vlan(const std::string& name, int parent, std::uint16_t id)
     require(m, fmt::format("Unable to create VLAN interface {}", name));
 }
 
+bool Netlink::create_macvtap(const std::string& name, const LinkInfo& parent, std::uint32_t mode, const xml::MacAddress& mac) {
+    auto message = make_link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, {});
+    auto* m = message.get();
+    nla_put_string(m, IFLA_IFNAME, name.c_str());
+    nla_put_u32(m, IFLA_LINK, static_cast<std::uint32_t>(parent.index));
+    nla_put(m, IFLA_ADDRESS, static_cast<int>(mac.bytes.size()), mac.bytes.data());
+    auto* info = nla_nest_start(m, IFLA_LINKINFO);
+    nla_put_string(m, IFLA_INFO_KIND, "macvtap");
+    auto* data = nla_nest_start(m, IFLA_INFO_DATA);
+    nla_put_u32(m, IFLA_MACVLAN_MODE, mode);
+    nla_nest_end(m, data);
+    nla_nest_end(m, info);
+    std::string reason;
+    const int error = acknowledged(m, reason);
+    if (error == EEXIST) return false;
+    if (error) rpc::fail_errno(error, fmt::format("error creating macvtap interface {}@{} ({})", name, parent.name, mac.text()));
+    return true;
+}
+
 void Netlink::create_bond(const std::string& name, const BondSettings& settings) {
     auto message = make_link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, {});
     auto* m = message.get();

@@ -103,6 +103,8 @@ class Netlink {
 
     void create_bridge(const BridgeSettings& settings);
     void create_vlan(const std::string& name, int parent, std::uint16_t id);
+    // `mode`: MACVLAN_MODE_*. Returns false when the name is taken.
+    bool create_macvtap(const std::string& name, const LinkInfo& parent, std::uint32_t mode, const xml::MacAddress& mac);
     void create_bond(const std::string& name, const BondSettings& settings);
     void delete_link(int index, const std::string& name);
 

@@ -101,6 +101,7 @@ Task<> NetworkDriver::start(xml::Network network) {
     running->network = std::move(network);
     const auto name = running->network.name;
     if (!running->network.has_own_bridge()) {
+        if (running->network.bandwidth) co_await set_bandwidth(running->network.bridge_name(), *running->network.bandwidth);
         (*running_)[name] = running;
         co_return;
     }
@@ -130,7 +131,10 @@ Task<> NetworkDriver::stop(xml::Network network) {
     const auto found = running_->find(network.name);
     auto running = found == running_->end() ? nullptr : found->second;
     if (running) running_->erase(found);
-    if (!network.has_own_bridge()) co_return;
+    if (!network.has_own_bridge()) {
+        if (network.bandwidth) co_await clear_bandwidth(network.bridge_name());
+        co_return;
+    }
     auto dnsmasq = running && running->dnsmasq ? running->dnsmasq : std::make_shared<Dnsmasq>(executor_, paths_, network);
     const auto bridge = network.bridge_name();
     std::exception_ptr failure;
@@ -246,7 +250,8 @@ TapRequest NetworkDriver::tap_request(const xml::Network& network, const std::st
     if (!port_group.empty() && !group)
         rpc::fail(Code::config_unsupported, "network '{}' has no portgroup '{}'", network.name, port_group);
     const auto& port = group && group->virtual_port ? group->virtual_port : network.virtual_port;
-    if (port && !port->type.empty())
+    const bool on_switch = port && port->type == "openvswitch" && !network.has_own_bridge();
+    if (port && !port->type.empty() && !on_switch)
         rpc::fail(Code::config_unsupported, "<virtualport type='{}'> not supported for network '{}' which uses {}", port->type,
                   network.name, network.has_own_bridge() ? "IP forwarding" : "a bridge device");
     if (network.bridge_name().empty())
@@ -254,6 +259,7 @@ TapRequest NetworkDriver::tap_request(const xml::Network& network, const std::st
                   network.name, xml::word(network.mode()));
     TapRequest request;
     request.bridge = network.bridge_name();
+    request.on_switch = on_switch;
     request.isolated = network.port && network.port->isolated && *network.port->isolated;
     request.learn = network.bridge->mac_table_manager != xml::BridgeMacTable::libvirt;
     if (network.mtu) request.mtu = network.mtu->size;

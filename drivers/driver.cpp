@@ -22,7 +22,7 @@ void Machine::count_events(const std::string&, bool) { absent("virDomainSetPerfE
 Task<std::uint64_t> Machine::balloon_kib() { absent("virDomainGetInfo"); }
 Task<> Machine::set_balloon(std::uint64_t) { absent("virDomainSetMemory"); }
 Task<CpuTime> Machine::cpu_time() { absent("virDomainGetInfo"); }
-Task<std::vector<std::uint64_t>> Machine::cpu_times() { absent("virDomainGetCPUStats"); }
+Task<GuestCpuTimes> Machine::cpu_times() { absent("virDomainGetCPUStats"); }
 Task<std::vector<VcpuInfo>> Machine::vcpus() { absent("virDomainGetVcpus"); }
 Task<std::map<std::string, std::uint64_t>> Machine::memory_stats() { absent("virDomainMemoryStats"); }
 Task<std::map<std::string, BlockStats>> Machine::block_stats() { absent("virDomainBlockStats"); }

@@ -76,6 +76,7 @@ struct DeviceUpdate {
     xml::DeviceAt device;
     bool force = false; // a locked drive opens
     FdGroups fd_groups;
+    bool anew = false; // a medium is put in even where it is in already
 };
 
 class Machine {
@@ -112,7 +113,7 @@ class Machine {
     virtual Task<> set_balloon(std::uint64_t kib);
     virtual Task<> set_balloon_period(unsigned seconds); // how often the guest tells its figures; 0: never
     virtual Task<CpuTime> cpu_time();
-    virtual Task<std::vector<std::uint64_t>> cpu_times(); // ns on each of the host's CPUs
+    virtual Task<GuestCpuTimes> cpu_times();
     virtual Task<std::vector<VcpuInfo>> vcpus();
     virtual Task<std::map<std::string, std::uint64_t>> memory_stats(); // "actual", "rss", "unused", … in KiB
     virtual Task<std::map<std::string, BlockStats>> block_stats();     // by target dev

@@ -15,6 +15,10 @@ namespace lodge::drivers {
 struct CpuTime {
     std::uint64_t total_ns = 0, user_ns = 0, system_ns = 0;
 };
+// On each of the host's CPUs, by number.
+struct GuestCpuTimes {
+    std::vector<std::uint64_t> all_ns, vcpus_ns; // empty: not told
+};
 struct BlockStats {
     std::int64_t read_requests = -1, read_bytes = -1, write_requests = -1, write_bytes = -1, flush_requests = -1, errors = -1;
     std::int64_t read_time_ns = -1, write_time_ns = -1, flush_time_ns = -1;

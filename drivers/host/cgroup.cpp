@@ -2,6 +2,7 @@
 #include "drivers/host/sysfs.hpp"
 #include "rpc/error.hpp"
 #include "rpc/task.hpp"
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
@@ -160,20 +161,50 @@ std::optional<std::uint64_t> GuestCgroup::cpu_time_ns() const {
     return std::nullopt;
 }
 
-std::vector<std::uint64_t> GuestCgroup::cpu_times_ns() const {
+static std::vector<std::uint64_t> percpu_times(const std::string& folder) {
     std::vector<std::uint64_t> times;
-    for (const auto& folder : folders) {
-        const std::string text = read_small_file(folder + "/cpuacct.usage_percpu");
-        for (const char* at = text.c_str(); *at;) {
-            char* end = nullptr;
-            const std::uint64_t time = std::strtoull(at, &end, 10);
-            if (end == at) break;
-            times.push_back(time);
-            at = end;
-        }
-        if (!times.empty()) break;
+    const std::string text = read_small_file(folder + "/cpuacct.usage_percpu");
+    for (const char* at = text.c_str(); *at;) {
+        char* end = nullptr;
+        const std::uint64_t time = std::strtoull(at, &end, 10);
+        if (end == at) break;
+        times.push_back(time);
+        at = end;
     }
     return times;
+}
+
+// Of version 1 only.
+static const std::string* accounting(const std::vector<std::string>& folders) {
+    const auto found = std::ranges::find_if(
+        folders, [](const std::string& folder) { return ::access((folder + "/cpuacct.usage_percpu").c_str(), R_OK) == 0; });
+    return found == folders.end() ? nullptr : &*found;
+}
+
+std::vector<std::uint64_t> GuestCgroup::cpu_times_ns() const {
+    const auto* folder = accounting(folders);
+    return folder ? percpu_times(*folder) : std::vector<std::uint64_t>{};
+}
+
+void GuestCgroup::count_vcpu(unsigned number, pid_t thread) const {
+    const auto* folder = accounting(folders);
+    if (!folder) return;
+    const std::string part = fmt::format("{}/vcpu{}", *folder, number);
+    if (::mkdir(part.c_str(), 0755) == 0 || errno == EEXIST) write_file(part + "/tasks", std::to_string(thread));
+}
+
+std::vector<std::uint64_t> GuestCgroup::vcpu_times_ns() const {
+    std::vector<std::uint64_t> sums;
+    const auto* folder = accounting(folders);
+    if (!folder) return sums;
+    std::error_code ignored;
+    for (const auto& part : fs::directory_iterator(*folder, ignored)) {
+        if (!part.path().filename().string().starts_with("vcpu")) continue;
+        const auto times = percpu_times(part.path());
+        if (sums.size() < times.size()) sums.resize(times.size());
+        for (std::size_t cpu = 0; cpu < times.size(); ++cpu) sums[cpu] += times[cpu];
+    }
+    return sums;
 }
 
 } // namespace lodge::drivers

@@ -35,6 +35,9 @@ struct GuestCgroup {
     void remove() const;
     std::optional<std::uint64_t> cpu_time_ns() const;
     std::vector<std::uint64_t> cpu_times_ns() const; // on each CPU; empty: version 2 does not tell
+    // Counts a vCPU's thread by itself from now on, where the kernel tells CPUs apart.
+    void count_vcpu(unsigned number, pid_t thread) const;
+    std::vector<std::uint64_t> vcpu_times_ns() const; // what vCPUs took of it; empty: not counted
 };
 
 } // namespace lodge::drivers

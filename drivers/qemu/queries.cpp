@@ -200,9 +200,10 @@ Task<CpuTime> QemuMachine::cpu_time() {
     co_return time;
 }
 
-Task<std::vector<std::uint64_t>> QemuMachine::cpu_times() {
-    auto times = parts_.runtime.cgroup.cpu_times_ns();
-    if (times.empty()) rpc::fail(Code::operation_invalid, "cgroup CPUACCT controller is not mounted");
+Task<GuestCpuTimes> QemuMachine::cpu_times() {
+    const auto& group = parts_.runtime.cgroup;
+    GuestCpuTimes times{group.cpu_times_ns(), group.vcpu_times_ns()};
+    if (times.all_ns.empty()) rpc::fail(Code::operation_invalid, "cgroup CPUACCT controller is not mounted");
     co_return times;
 }
 

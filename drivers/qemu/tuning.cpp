@@ -179,6 +179,12 @@ Task<> QemuMachine::tune_to(std::shared_ptr<QemuMachine> self, std::shared_ptr<c
 Task<Tuning> QemuMachine::tuning() {
     const auto self = shared_from_this();
     Tuning now;
+    std::optional<unsigned> first_iothread;
+    const auto& document = *parts_.domain;
+    if (!document.iothread_ids.empty())
+        first_iothread = document.iothread_ids.front().id;
+    else if (document.iothreads.value_or(0) > 0)
+        first_iothread = 1;
     co_await rpc::blocking([&] {
         const GuestLimits limits(self->parts_.runtime.cgroup);
         now.cpu = limits.has("cpu");
@@ -190,6 +196,7 @@ Task<Tuning> QemuMachine::tuning() {
             now.global = limits.cpu_quota();
             now.vcpu = limits.cpu_quota("vcpu0");
             now.emulator = limits.cpu_quota("emulator");
+            now.iothread = first_iothread ? limits.cpu_quota(fmt::format("iothread{}", *first_iothread)) : now.global;
         }
         if (now.memory) {
             now.hard_kib = limits.memory_hard_kib();

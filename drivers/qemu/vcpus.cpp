@@ -50,6 +50,15 @@ Task<> QemuMachine::plug_vcpu(std::shared_ptr<QemuMachine> self, unsigned vcpu) 
     order["id"] = alias_of(vcpu);
     co_await self->ask("device_add", std::move(order));
     co_await learn_vcpus(self);
+    co_await count_vcpus(self);
+}
+
+Task<> QemuMachine::count_vcpus(std::shared_ptr<QemuMachine> self) {
+    co_await rpc::blocking([&] {
+        for (unsigned number = 0; number < self->vcpu_threads_.size(); ++number)
+            if (const int thread = self->vcpu_threads_[number]; thread != 0)
+                self->parts_.runtime.cgroup.count_vcpu(number, thread);
+    });
 }
 
 Task<> QemuMachine::plug_late_vcpus(std::shared_ptr<QemuMachine> self) {

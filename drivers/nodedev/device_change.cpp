@@ -35,15 +35,17 @@ static std::string driver_of(const std::string& path) {
     return fs::read_symlink(path + "/driver", ignored).filename();
 }
 
+bool is_given_to_vfio(const std::string& path) { return driver_of(path) == "vfio-pci"; }
+
 void give_to_vfio(const std::string& path) {
-    if (driver_of(path) == "vfio-pci") return;
+    if (is_given_to_vfio(path)) return;
     change_driver(path, "vfio-pci");
-    if (driver_of(path) != "vfio-pci")
+    if (!is_given_to_vfio(path))
         rpc::fail(rpc::Code::internal_error, "Failed to bind PCI device '{}' to vfio-pci: is its module loaded?", name_of(path));
 }
 
 void give_back(const std::string& path) {
-    if (driver_of(path) == "vfio-pci") change_driver(path, "");
+    if (is_given_to_vfio(path)) change_driver(path, "");
 }
 
 void reset_device(const std::string& path) {

@@ -7,6 +7,7 @@ namespace lodge::drivers {
 
 // Whether this host can give PCI devices to guests at all.
 bool can_assign_devices();
+bool is_given_to_vfio(const std::string& path);
 void give_to_vfio(const std::string& path);
 void give_back(const std::string& path);
 void reset_device(const std::string& path);

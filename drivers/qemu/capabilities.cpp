@@ -21,12 +21,16 @@ void check_architecture(const std::string& arch) {
     if (!is_architecture(arch)) rpc::fail(Code::invalid_arg, "unknown architecture: {}", arch);
 }
 
+void check_virt_word(const std::string& type) {
+    static constexpr std::string_view words[] = {"",     "qemu",      "kvm",   "hvf",    "xen",    "lxc",
+                                                 "uml",  "openvz",    "test",  "vmware", "hyperv", "vbox",
+                                                 "phyp", "parallels", "bhyve", "vz",     "kqemu"};
+    if (std::find(std::begin(words), std::end(words), type) == std::end(words))
+        rpc::fail(Code::invalid_arg, "unknown virttype: {}", type);
+}
+
 void check_virt_type(const std::string& type, bool kvm_usable) {
     if (type.empty() || type == "qemu" || (type == "kvm" && kvm_usable)) return;
-    static constexpr std::string_view others[] = {"kvm",    "hvf",  "xen",  "lxc",       "uml",   "openvz", "test", "vmware",
-                                                  "hyperv", "vbox", "phyp", "parallels", "bhyve", "vz",     "kqemu"};
-    if (std::find(std::begin(others), std::end(others), type) == std::end(others))
-        rpc::fail(Code::invalid_arg, "unknown virttype: {}", type);
     rpc::fail(Code::invalid_arg, "the accel '{}' is not supported by emulator '{}'", type, default_emulator(host_architecture()));
 }
 

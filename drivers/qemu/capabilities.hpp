@@ -14,6 +14,7 @@ std::string default_emulator(const std::string& arch);       // i686 -> /usr/bin
 std::string architecture_name(const std::string& qemu_arch); // i386 -> i686
 // Throw Code::invalid_arg with libvirt's words.
 void check_architecture(const std::string& arch);
+void check_virt_word(const std::string& type); // one of libvirt's
 void check_virt_type(const std::string& type, bool kvm_usable);
 
 bool has_swtpm(); // with the helpers that make its state

@@ -278,7 +278,7 @@ Task<> QemuMachine::update_to(std::shared_ptr<QemuMachine> self, DeviceUpdate ch
     if (const auto* disk = std::get_if<Disk>(&fresh)) {
         const auto& present = std::get<Disk>(old);
         check_disk_change(*disk, present);
-        if (same_location(disk->source, present.source)) co_return;
+        if (same_location(disk->source, present.source) && !change.anew) co_return;
         if (disk->device != DiskDevice::cdrom && disk->device != DiskDevice::floppy)
             fail(Code::config_unsupported, "disk source can be changed only in removable drives");
         co_await change_medium(self, std::move(change));

@@ -126,12 +126,13 @@ Task<std::shared_ptr<const EmulatorInfo>> QemuDriver::meant_emulator(std::string
                                                                      std::string virt_type) {
     const auto world = world_;
     const bool kvm_here = kvm_usable(world->identity);
-    check_virt_type(virt_type, kvm_here);
+    check_virt_word(virt_type);
     if (arch.empty() && emulator.empty()) arch = host_architecture();
     if (!arch.empty()) check_architecture(arch);
     if (emulator.empty()) emulator = default_emulator(arch);
     const bool kvm = virt_type.empty() ? kvm_here : virt_type == "kvm";
     const auto info = co_await world->emulators->get(emulator, kvm ? Accelerator::best : Accelerator::tcg);
+    check_virt_type(virt_type, kvm_here);
     const std::string its_arch = architecture_name(info->arch);
     if (!arch.empty() && arch != its_arch && !(arch == "i686" && its_arch == "x86_64"))
         rpc::fail(Code::invalid_arg, "architecture from emulator '{}' doesn't match given architecture '{}'", its_arch, arch);

@@ -1,6 +1,8 @@
 #include "drivers/qemu/host_devices.hpp"
 #include "drivers/host/sysfs.hpp"
+#include "drivers/nodedev/device_change.hpp"
 #include "rpc/error.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
@@ -82,6 +84,65 @@ std::string find_scsi_generic(const xml::Hostdev& hostdev, const std::string& sy
     for (const auto& entry : fs::directory_iterator(folder, error)) return "/dev/" + entry.path().filename().string();
     rpc::as_nobody([&] { rpc::fail_errno(error ? error.value() : ENOENT, fmt::format("cannot open directory '{}'", folder)); });
     std::unreachable();
+}
+
+// ---- PCI ----
+
+std::optional<AssignedPci> assigned_pci(const xml::Hostdev& hostdev, const std::string& sysfs) {
+    if (hostdev.mode != xml::HostdevMode::subsystem || hostdev.type != xml::HostdevType::pci) return std::nullopt;
+    return AssignedPci{fmt::format("{}/bus/pci/devices/{}", sysfs, hostdev.source.pci.text()),
+                       hostdev.managed && *hostdev.managed};
+}
+
+std::vector<AssignedPci> assigned_pci(const xml::Domain& domain, const std::string& sysfs) {
+    std::vector<AssignedPci> devices;
+    for (const auto& hostdev : domain.devices.hostdevs)
+        if (auto device = assigned_pci(hostdev, sysfs)) devices.push_back(std::move(*device));
+    for (const auto& nic : domain.devices.interfaces)
+        if (nic.type == xml::NicType::hostdev)
+            if (auto device = assigned_pci(xml::hostdev_of(nic), sysfs)) devices.push_back(std::move(*device));
+    return devices;
+}
+
+std::vector<std::string> take_pci_devices(const std::vector<AssignedPci>& devices) {
+    std::vector<std::string> taken;
+    try {
+        for (const auto& device : devices) {
+            const std::string name = fs::path(device.path).filename();
+            if (!fs::exists(device.path))
+                rpc::fail(rpc::from_nobody, rpc::Code::internal_error, "Device {} not found: could not access {}/config", name,
+                          device.path);
+            if (is_given_to_vfio(device.path)) continue;
+            if (!device.managed)
+                rpc::fail(rpc::from_nobody, rpc::Code::operation_invalid,
+                          "Unmanaged PCI device {} must be manually detached from the host", name);
+            give_to_vfio(device.path);
+            taken.push_back(device.path);
+        }
+    } catch (...) {
+        return_pci_devices(taken);
+        throw;
+    }
+    return taken;
+}
+
+void return_pci_devices(const std::vector<std::string>& paths) {
+    for (const auto& path : paths) {
+        try {
+            give_back(path);
+        } catch (const std::exception& error) {
+            log::error("{} does not go back to its driver: {}", path, error.what());
+        }
+    }
+}
+
+std::string vfio_group(const xml::Hostdev& hostdev, const std::string& sysfs) {
+    std::string path;
+    if (const auto pci = assigned_pci(hostdev, sysfs)) path = pci->path;
+    if (hostdev.type == xml::HostdevType::mdev) path = fmt::format("{}/bus/mdev/devices/{}", sysfs, hostdev.source.mdev.text());
+    std::error_code none;
+    const auto group = path.empty() ? fs::path() : fs::read_symlink(path + "/iommu_group", none).filename();
+    return group.empty() ? "" : "/dev/vfio/" + group.string();
 }
 
 void require_vhost_scsi(const xml::Domain& domain, const std::string& device) {

@@ -2,6 +2,7 @@
 #include "drivers/qemu/dac_label.hpp"
 #include "drivers/qemu/host_devices.hpp"
 #include "drivers/qemu/image.hpp"
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
@@ -110,12 +111,14 @@ void HostSide::open_vsock(xml::Vsock& vsock) {
     named_[vsock.info.alias] = std::move(fd);
 }
 
+void HostSide::open_scsi_host(const xml::Hostdev& hostdev) {
+    named_[hostdev.info.alias] = open_vhost("/dev/vhost-scsi", "vhost-scsi device file '/dev/vhost-scsi' cannot be opened");
+}
+
 void HostSide::open_vhosts(xml::Domain& domain) {
     if (auto& vsock = domain.devices.vsock) open_vsock(*vsock);
     for (const auto& hostdev : domain.devices.hostdevs)
-        if (hostdev.type == xml::HostdevType::scsi_host)
-            named_[hostdev.info.alias] =
-                open_vhost("/dev/vhost-scsi", "vhost-scsi device file '/dev/vhost-scsi' cannot be opened");
+        if (hostdev.type == xml::HostdevType::scsi_host) open_scsi_host(hostdev);
 }
 
 void HostSide::add_nics(const xml::Domain& domain, const std::vector<NicBackend>& backends) {
@@ -159,9 +162,7 @@ void HostSide::close() {
 std::map<std::string, std::string> scsi_generics(const xml::Domain& domain) {
     std::map<std::string, std::string> paths;
     for (const auto& hostdev : domain.devices.hostdevs)
-        if (hostdev.mode == xml::HostdevMode::subsystem && hostdev.type == xml::HostdevType::scsi &&
-            hostdev.source.protocol != "iscsi")
-            paths[hostdev.info.alias] = find_scsi_generic(hostdev);
+        if (has_block_node(hostdev) && hostdev.source.protocol != "iscsi") paths[hostdev.info.alias] = find_scsi_generic(hostdev);
     return paths;
 }
 
@@ -203,6 +204,15 @@ std::vector<OwnedPath> paths_to_own(const xml::CharSource& source) {
     }
 }
 
+std::vector<OwnedPath> paths_to_own(const xml::Hostdev& hostdev, const std::map<std::string, std::string>& generics) {
+    if (hostdev.mode != xml::HostdevMode::subsystem) return {};
+    if (hostdev.type == xml::HostdevType::usb && hostdev.source.usb_bus)
+        return {{fmt::format("/dev/bus/usb/{:03}/{:03}", *hostdev.source.usb_bus, hostdev.source.usb_device.value_or(0))}};
+    if (auto group = vfio_group(hostdev); !group.empty()) return {{std::move(group)}};
+    if (const auto generic = generics.find(hostdev.info.alias); generic != generics.end()) return {{generic->second}};
+    return {};
+}
+
 std::vector<OwnedPath> paths_to_own(const xml::Domain& domain, const std::map<std::string, std::string>& generics) {
     std::vector<OwnedPath> paths;
     const auto add = [&](const std::string& path, bool restore = true) {
@@ -211,9 +221,7 @@ std::vector<OwnedPath> paths_to_own(const xml::Domain& domain, const std::map<st
     for (const auto& disk : domain.devices.disks)
         for (auto& path : paths_to_own(disk)) paths.push_back(std::move(path));
     for (const auto& hostdev : domain.devices.hostdevs)
-        if (hostdev.type == xml::HostdevType::usb && hostdev.source.usb_bus)
-            add(fmt::format("/dev/bus/usb/{:03}/{:03}", *hostdev.source.usb_bus, hostdev.source.usb_device.value_or(0)));
-    for (const auto& [alias, path] : generics) add(path);
+        for (auto& path : paths_to_own(hostdev, generics)) paths.push_back(std::move(path));
     add(domain.os.kernel);
     add(domain.os.initrd);
     add(domain.os.dtb);
@@ -243,7 +251,12 @@ bool needs_memory_at_once(const xml::Domain& domain) {
 }
 
 bool needs_locked_memory(const xml::Domain& domain) {
-    return (domain.memory_backing && domain.memory_backing->locked) || !domain.devices.hostdevs.empty();
+    const auto pins = [](const xml::Hostdev& hostdev) {
+        return hostdev.type == xml::HostdevType::pci || hostdev.type == xml::HostdevType::mdev;
+    };
+    const auto card = [](const xml::Nic& nic) { return nic.type == xml::NicType::hostdev || nic.type == xml::NicType::vdpa; };
+    return (domain.memory_backing && domain.memory_backing->locked) || std::ranges::any_of(domain.devices.hostdevs, pins) ||
+           std::ranges::any_of(domain.devices.interfaces, card);
 }
 
 } // namespace lodge::drivers::qemu

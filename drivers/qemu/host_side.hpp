@@ -18,6 +18,7 @@ class HostSide {
     // The kernel's vsock and SCSI targets. Gives a vsock its number where the document leaves it open.
     void open_vhosts(xml::Domain& domain);
     void open_vsock(xml::Vsock& vsock);
+    void open_scsi_host(const xml::Hostdev& hostdev);
     // The same for one character device, to be known as "char" + `alias`.
     void open_chardev(const xml::CharSource& source, const std::string& alias, Runtime& runtime);
     // Taps of the daemon's, and vhost-net for guests under KVM.
@@ -42,6 +43,8 @@ void fill_channel_path(xml::Channel& channel, const xml::Domain& domain, const B
 std::vector<OwnedPath> paths_to_own(const xml::Domain& domain, const std::map<std::string, std::string>& generics);
 std::vector<OwnedPath> paths_to_own(const xml::Disk& disk);
 std::vector<OwnedPath> paths_to_own(const xml::CharSource& source);
+// `generics`: as of the whole guest.
+std::vector<OwnedPath> paths_to_own(const xml::Hostdev& hostdev, const std::map<std::string, std::string>& generics);
 // QEMU touches all of the guest's memory before it answers.
 bool needs_memory_at_once(const xml::Domain& domain);
 // Devices passed through pin all of the guest's memory.

@@ -183,6 +183,7 @@ Task<> Launch::prepare() {
     fill_channel_paths(domain_, context_);
     co_await rpc::blocking([this, &key] {
         make_runtime(runtime_, key);
+        runtime_.assigned = take_pci_devices(assigned_pci(domain_));
         const auto wish = firmware_wish(*world_, request_.boot_reset_nvram);
         settle_firmware(domain_, wish);
         prepare_variables(domain_, wish);
@@ -353,6 +354,7 @@ Task<> Launch::begin() {
     const bool tuned = is_tuned(domain_) || has_late_vcpus(domain_);
     if (!request_.paused && !tuned) running = machine_->qmp().send("cont");
     if (!exact) co_await hear_answers();
+    co_await QemuMachine::count_vcpus(machine_);
     if (tuned) {
         if (!context_.incoming) co_await QemuMachine::plug_late_vcpus(machine_);
         co_await machine_->tune(request_.domain);

@@ -58,6 +58,8 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     void remember_asked_cpu(xml::Cpu cpu);
     // At start: CPUs that the document lets go later, in their order.
     static Task<> plug_late_vcpus(std::shared_ptr<QemuMachine> self);
+    // Has the kernel count what each vCPU's thread takes.
+    static Task<> count_vcpus(std::shared_ptr<QemuMachine> self);
     // After a restart of the daemon: what came and went meanwhile. `peripheral`: the answer to qom-list of that folder.
     static Task<> reconcile(std::shared_ptr<QemuMachine> self, json peripheral);
 
@@ -82,6 +84,8 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     // Makes images QEMU's user's while the guest runs, and gives back those that only `disk` had.
     Task<> own_images(xml::Disk disk);
     Task<> give_back_images(xml::Disk disk);
+    Task<> give_back_paths(std::set<std::string> paths);
+    Task<> return_device(xml::Hostdev hostdev);
     // A disk of the backup is through; the last one ends it.
     Task<> end_backup_of(std::string disk, BlockJobEnd end, QemuBlockJob job, BlockJobFigures figures);
 
@@ -110,7 +114,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     Task<std::uint64_t> balloon_kib() override;
     Task<> set_balloon(std::uint64_t kib) override;
     Task<CpuTime> cpu_time() override;
-    Task<std::vector<std::uint64_t>> cpu_times() override;
+    Task<GuestCpuTimes> cpu_times() override;
     Task<std::vector<VcpuInfo>> vcpus() override;
     Task<std::map<std::string, std::uint64_t>> memory_stats() override;
     Task<std::map<std::string, BlockStats>> block_stats() override;

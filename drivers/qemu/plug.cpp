@@ -2,6 +2,7 @@
 // undone, and a failure undoes them all, the last one first.
 #include "drivers/qemu/plug.hpp"
 #include "drivers/qemu/helpers/helpers.hpp"
+#include "drivers/qemu/host_devices.hpp"
 #include "drivers/qemu/host_side.hpp"
 #include "drivers/qemu/image.hpp"
 #include "drivers/qemu/launch.hpp"
@@ -79,6 +80,7 @@ class Plug {
         , steps_(machine_->qmp_)
         , made_(machine_->parts_.runtime) {
         made_.made.clear();
+        made_.assigned.clear();
         made_.helpers.clear();
     }
 
@@ -90,6 +92,8 @@ class Plug {
     Task<> plug(Controller& controller);
     Task<> plug(Nic& nic);
     Task<> plug(Hostdev& hostdev);
+    Task<> plug_scsi(Hostdev& hostdev);
+    Task<> plug_scsi_host(Hostdev& hostdev);
     Task<> plug(Redirdev& redirdev);
     Task<> plug(Serial& serial);
     Task<> plug(Console& console);
@@ -158,6 +162,7 @@ Task<> Plug::run() {
     auto& runtime = machine_->parts_.runtime;
     runtime.made.insert(runtime.made.end(), made_.made.begin(), made_.made.end());
     runtime.helpers.insert(runtime.helpers.end(), made_.helpers.begin(), made_.helpers.end());
+    runtime.assigned.insert(runtime.assigned.end(), made_.assigned.begin(), made_.assigned.end());
     if (!made_.helpers.empty())
         co_await rpc::blocking([&] {
             for (const auto& helper : made_.helpers) runtime.cgroup.enter(helper.pid);
@@ -181,6 +186,7 @@ Task<> Plug::undo() {
     co_await rpc::blocking([this] {
         if (made_.identity) give_back(owners_, *made_.identity);
         end_helpers(made_.helpers);
+        return_pci_devices(made_.assigned);
         for (const auto& socket : made_.made) ::unlink(socket.c_str());
     });
 }
@@ -298,11 +304,7 @@ Task<json> Plug::pass_taps(Nic& nic) {
 
 Task<> Plug::plug(Nic& nic) {
     if (nic.type == NicType::hostdev) {
-        Hostdev hostdev;
-        hostdev.type = nic.source.hostdev_type;
-        hostdev.source = nic.source.hostdev;
-        hostdev.managed = nic.managed;
-        hostdev.info = nic.info;
+        Hostdev hostdev = hostdev_of(nic);
         co_return co_await plug(hostdev);
     }
     const std::string id = "host" + nic.info.alias;
@@ -329,18 +331,36 @@ Task<> Plug::plug(Nic& nic) {
 Task<> Plug::plug(Hostdev& hostdev) {
     if (hostdev.mode != HostdevMode::subsystem)
         fail(Code::config_unsupported, "hotplug is not supported for hostdev mode '{}'", word(hostdev.mode));
-    if (hostdev.type == HostdevType::scsi || hostdev.type == HostdevType::scsi_host)
-        fail(Code::config_unsupported, "hotplug is not supported for hostdev subsys type '{}'", word(hostdev.type));
     if (hostdev.info.is(AddressType::unassigned)) co_return;
+    if (hostdev.type == HostdevType::scsi) co_return co_await plug_scsi(hostdev);
+    if (hostdev.type == HostdevType::scsi_host) co_return co_await plug_scsi_host(hostdev);
     const bool vfio = ::access("/dev/vfio/vfio", F_OK) == 0;
     if (hostdev.type == HostdevType::pci && !vfio)
         fail(Code::config_unsupported, "host doesn't support passthrough of host PCI devices");
     if (hostdev.type == HostdevType::mdev && !vfio)
         fail(Code::config_unsupported, "Mediated host device assignment requires VFIO support");
-    if (hostdev.type == HostdevType::usb)
-        co_await own({{fmt::format("/dev/bus/usb/{:03}/{:03}", hostdev.source.usb_bus.value_or(0),
-                                   hostdev.source.usb_device.value_or(0))}});
+    if (const auto device = assigned_pci(hostdev)) co_await rpc::blocking([&] { made_.assigned = take_pci_devices({*device}); });
+    co_await own(paths_to_own(hostdev, {}));
     co_await add_device(device_json(*plan_, hostdev, context_));
+}
+
+Task<> Plug::plug_scsi(Hostdev& hostdev) {
+    hostdev.source.node = machine_->take_block_number();
+    if (hostdev.source.protocol != "iscsi") {
+        std::string generic;
+        co_await rpc::blocking([&] { generic = find_scsi_generic(hostdev); });
+        context_.scsi_generics[hostdev.info.alias] = generic;
+        co_await own(paths_to_own(hostdev, context_.scsi_generics));
+    }
+    co_await add_block_nodes(steps_, block_nodes(hostdev, context_));
+    co_await add_device(device_json(*plan_, hostdev, context_));
+}
+
+Task<> Plug::plug_scsi_host(Hostdev& hostdev) {
+    co_await rpc::blocking([&] { host_.open_scsi_host(hostdev); });
+    Json device = device_json(*plan_, hostdev, context_);
+    device["vhostfd"] = co_await pass(host_.named_fds().at(hostdev.info.alias), "vhost-" + hostdev.info.alias);
+    co_await add_device(std::move(device));
 }
 
 Task<> Plug::plug(Redirdev& redirdev) {

@@ -1,5 +1,6 @@
 #include "drivers/qemu/runtime.hpp"
 #include "drivers/host/sysfs.hpp"
+#include "drivers/qemu/host_devices.hpp"
 #include "rpc/error.hpp"
 #include "rpc/log.hpp"
 #include "rpc/task.hpp"
@@ -32,7 +33,7 @@ void to_json(json& out, const Runtime& runtime) {
     out = {{"domain_dir", runtime.domain_dir},   {"log_file", runtime.log_file}, {"pid_file", runtime.pid_file},
            {"log_start", runtime.log_start},     {"sockets", runtime.made},      {"cgroup", runtime.cgroup.folders},
            {"owners", std::move(owners)},        {"ports", runtime.ports},       {"helpers", runtime.helpers},
-           {"memory_dirs", runtime.memory_dirs}, {"lends", runtime.lends}};
+           {"memory_dirs", runtime.memory_dirs}, {"lends", runtime.lends},       {"assigned", runtime.assigned}};
     if (runtime.identity) out["identity"] = {runtime.identity->uid, runtime.identity->gid};
 }
 
@@ -47,6 +48,7 @@ void from_json(const json& in, Runtime& runtime) {
     // Guests that an older daemon started have none.
     runtime.helpers = in.value("helpers", std::vector<Helper>{});
     runtime.memory_dirs = in.value("memory_dirs", std::vector<std::string>{});
+    runtime.assigned = in.value("assigned", std::vector<std::string>{});
     for (const auto& owner : in.at("owners"))
         runtime.owners.push_back({owner.at(0), owner.at(1), owner.at(2),
                                   owner.size() > 3 ? std::optional(owner.at(3).get<unsigned>()) : std::nullopt});
@@ -171,6 +173,7 @@ void remove_runtime(const Runtime& runtime) {
     end_helpers(runtime.helpers);
     runtime.cgroup.remove();
     if (runtime.identity) give_back(runtime.owners, *runtime.identity);
+    return_pci_devices(runtime.assigned);
     for (const auto& path : runtime.made) {
         ::unlink(path.c_str());
         // The folder that channels of this guest had for themselves.

@@ -22,6 +22,7 @@ struct Runtime {
     bool lends = true;                // gives QEMU's user what it is to open
     std::vector<unsigned> ports;      // of displays
     std::vector<Helper> helpers;
+    std::vector<std::string> assigned;    // PCI devices that the host's drivers get back, by their place in sysfs
     std::vector<std::string> memory_dirs; // of memory that is files; removed with what is in them
 
     std::string master_key_path() const { return domain_dir + "/master-key.aes"; }

@@ -1,6 +1,7 @@
 // Devices leave a running QEMU: asked to, or because the guest ejected them. The guest decides; when it has let go, what stood
 // behind the device is removed from QEMU and from the host, and then it is told.
 #include "drivers/qemu/unplug.hpp"
+#include "drivers/qemu/host_devices.hpp"
 #include "drivers/qemu/host_side.hpp"
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/machine.hpp"
@@ -128,6 +129,12 @@ void order_removal(Orders& orders, const Nic& nic) {
     orders.emplace_back("netdev_del", json{{"id", "host" + nic.info.alias}});
     if (nic.type == NicType::vhostuser) remove_chardev(orders, "char" + nic.info.alias);
 }
+void order_removal(Orders& orders, const Hostdev& hostdev) {
+    if (!has_block_node(hostdev)) return;
+    const std::string node = fmt::format("libvirt-{}-backend", hostdev.source.node.value_or(0));
+    orders.emplace_back("blockdev-del", json{{"node-name", node}});
+    if (hostdev.source.auth) remove_object(orders, node + "-secret0");
+}
 void order_removal(Orders& orders, const Redirdev& redirdev) { remove_chardev(orders, "char" + redirdev.info.alias); }
 void order_removal(Orders& orders, const Serial& serial) { remove_chardev(orders, "char" + serial.info.alias); }
 void order_removal(Orders& orders, const Console& console) { remove_chardev(orders, "char" + console.info.alias); }
@@ -155,6 +162,22 @@ const CharSource* source_of(const Device& device) {
                 return nullptr;
         },
         device);
+}
+
+// Files of the host that QEMU's user owned for this device, which is no disk.
+std::set<std::string> owned_by(const Device& device) {
+    std::vector<OwnedPath> paths;
+    if (const auto* hostdev = std::get_if<Hostdev>(&device)) {
+        std::map<std::string, std::string> generics;
+        if (has_block_node(*hostdev) && hostdev->source.protocol != "iscsi")
+            generics[hostdev->info.alias] = find_scsi_generic(*hostdev);
+        paths = paths_to_own(*hostdev, generics);
+    } else if (const auto* source = source_of(device)) {
+        paths = paths_to_own(*source);
+    }
+    std::set<std::string> names;
+    for (const auto& path : paths) names.insert(path.path);
+    return names;
 }
 
 } // namespace
@@ -185,25 +208,37 @@ Task<> QemuMachine::own_images(Disk disk) {
 
 // Owners of the images come back, but for those that another disk of the guest still reads.
 Task<> QemuMachine::give_back_images(Disk disk) {
-    auto& runtime = parts_.runtime;
-    if (!runtime.identity) co_return;
     const auto self = shared_from_this();
     std::set<std::string> ours;
     std::vector<Disk> others;
     for (const auto& other : parts_.domain->devices.disks)
         if (other.target.dev != disk.target.dev) others.push_back(other);
-    std::vector<FormerOwner> former;
     co_await rpc::blocking([&] {
         for (const auto& path : paths_to_own(disk)) ours.insert(path.path);
         for (const auto& other : others)
             for (const auto& path : paths_to_own(other)) ours.erase(path.path);
     });
+    co_await give_back_paths(std::move(ours));
+}
+
+Task<> QemuMachine::give_back_paths(std::set<std::string> paths) {
+    auto& runtime = parts_.runtime;
+    if (!runtime.identity || paths.empty()) co_return;
+    const auto self = shared_from_this();
+    std::vector<FormerOwner> former;
     std::erase_if(runtime.owners, [&](const FormerOwner& owner) {
-        if (!ours.contains(owner.path)) return false;
+        if (!paths.contains(owner.path)) return false;
         former.push_back(owner);
         return true;
     });
     co_await rpc::blocking([&] { give_back(former, *self->parts_.runtime.identity); });
+}
+
+// To the host's driver that had it before.
+Task<> QemuMachine::return_device(Hostdev hostdev) {
+    const auto pci = assigned_pci(hostdev);
+    if (!pci || std::erase(parts_.runtime.assigned, pci->path) == 0) co_return;
+    co_await rpc::blocking([&] { return_pci_devices({pci->path}); });
 }
 
 Task<> QemuMachine::release(std::shared_ptr<QemuMachine> self, Device device) {
@@ -217,7 +252,13 @@ Task<> QemuMachine::release(std::shared_ptr<QemuMachine> self, Device device) {
             log::warn("{}: {} failed after a device was unplugged: {}", self->name(), orders[i].first,
                       reply["error"].value("desc", ""));
     }
-    if (const auto* disk = std::get_if<Disk>(&device)) co_await self->give_back_images(*disk);
+    if (const auto* disk = std::get_if<Disk>(&device))
+        co_await self->give_back_images(*disk);
+    else
+        co_await self->give_back_paths(co_await rpc::blocking_result([&] { return owned_by(device); }));
+    if (const auto* hostdev = std::get_if<Hostdev>(&device)) co_await self->return_device(*hostdev);
+    if (const auto* nic = std::get_if<Nic>(&device); nic && nic->type == NicType::hostdev)
+        co_await self->return_device(hostdev_of(*nic));
     if (const auto* source = source_of(device)) {
         auto& sockets = self->parts_.runtime.made;
         const auto mine = std::ranges::find(sockets, source->first().path);
@@ -274,8 +315,9 @@ static bool stands_in_qemu(const Device& device) {
     if (const auto* input = std::get_if<Input>(&device)) return input->bus == InputBus::usb || input->bus == InputBus::virtio;
     if (const auto* fs = std::get_if<Filesystem>(&device)) return fs->driver == FilesystemDriver::virtiofs;
     return std::holds_alternative<Nic>(device) || std::holds_alternative<Redirdev>(device) ||
-           std::holds_alternative<Vsock>(device) || std::holds_alternative<Rng>(device) ||
-           std::holds_alternative<Shmem>(device) || std::holds_alternative<MemoryDevice>(device);
+           std::holds_alternative<Hostdev>(device) || std::holds_alternative<Vsock>(device) ||
+           std::holds_alternative<Rng>(device) || std::holds_alternative<Shmem>(device) ||
+           std::holds_alternative<MemoryDevice>(device);
 }
 
 Task<> QemuMachine::reconcile(std::shared_ptr<QemuMachine> self, json peripheral) {

@@ -194,7 +194,10 @@ FolderFigures folder_figures(const std::string& path) {
 
 std::vector<std::string> volume_names(const std::string& folder) {
     const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
-    if (!dir) rpc::fail_errno(errno, fmt::format("cannot open directory '{}'", folder));
+    if (!dir) {
+        const int error = errno;
+        rpc::as_nobody([&] { rpc::fail_errno(error, fmt::format("cannot open directory '{}'", folder)); });
+    }
     std::vector<std::string> names;
     while (const dirent* entry = ::readdir(dir.get())) {
         const std::string_view name = entry->d_name;

@@ -126,6 +126,8 @@ void number_nodes(Domain& domain) {
         number_node(disk.source.index, next);
         number_chain(disk.backing, next);
     }
+    for (auto& hostdev : domain.devices.hostdevs)
+        if (has_block_node(hostdev)) number_node(hostdev.source.node, next);
 }
 
 } // namespace
@@ -143,6 +145,7 @@ std::uint32_t next_block_node(const Domain& domain) {
         count(disk.mirror->source);
         count_below(disk.mirror->backing);
     }
+    for (const auto& hostdev : domain.devices.hostdevs) next = std::max(next, hostdev.source.node.value_or(0) + 1);
     return next;
 }
 

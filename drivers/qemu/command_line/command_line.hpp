@@ -135,6 +135,9 @@ struct BlockNodes {
     std::string top;         // what the drive refers to; empty: no medium
 };
 BlockNodes block_nodes(const xml::Disk& disk, const BuildContext& ctx);
+// A host's SCSI device that the guest gets has a node, too, which understands no format.
+bool has_block_node(const xml::Hostdev& hostdev);
+BlockNodes block_nodes(const xml::Hostdev& hostdev, const BuildContext& ctx);
 // The number of the set that an image's lent descriptors have; those below are taken by character devices and others.
 inline unsigned fd_set_of(const xml::StorageSource& source) { return 1000 + source.index.value_or(0); }
 // How QEMU calls the block device of a disk: its id, or the path of the part of it that reads and writes.

@@ -41,20 +41,7 @@ Json mdev_json(const Hostdev& hostdev) {
     return json;
 }
 
-// Nodes of host devices are numbered after those of disks.
-std::string scsi_node(const Domain& domain, const Hostdev& hostdev) {
-    std::uint32_t number = 1;
-    for (const auto& disk : domain.devices.disks) {
-        number = std::max(number, disk.source.index.value_or(0) + 1);
-        for (const Box<BackingStore>* link = &disk.backing; *link; link = &(*link)->backing)
-            number = std::max(number, (*link)->source.index.value_or(0) + 1);
-    }
-    for (const auto& other : domain.devices.hostdevs) {
-        if (&other == &hostdev || other.info.alias == hostdev.info.alias) break;
-        number += other.type == HostdevType::scsi;
-    }
-    return fmt::format("libvirt-{}-backend", number);
-}
+std::string scsi_node(const Hostdev& hostdev) { return fmt::format("libvirt-{}-backend", hostdev.source.node.value_or(0)); }
 
 Json scsi_json(const Domain& domain, const Hostdev& hostdev) {
     if (!hostdev.info.is(AddressType::drive))
@@ -69,7 +56,7 @@ Json scsi_json(const Domain& domain, const Hostdev& hostdev) {
         json["scsi-id"] = address.target;
         json["lun"] = address.unit;
     }
-    json["drive"] = scsi_node(domain, hostdev);
+    json["drive"] = scsi_node(hostdev);
     json["id"] = hostdev.info.alias;
     return json;
 }
@@ -85,32 +72,48 @@ Json scsi_host_json(const Hostdev& hostdev, const BuildContext& ctx) {
             {"id", hostdev.info.alias}};
 }
 
-// The node behind a SCSI device: iSCSI by the network; a host adapter's as its generic device, which the launcher looked up.
-void add_scsi_node(Builder& builder, const Hostdev& hostdev) {
-    const std::string node = scsi_node(builder.domain, hostdev);
-    if (hostdev.source.protocol == "iscsi") {
-        StorageSource source;
-        source.type = SourceType::network;
-        source.protocol = StorageProtocol::iscsi;
-        source.name = hostdev.source.name;
-        source.hosts = hostdev.source.hosts;
-        source.auth = hostdev.source.auth;
-        source.initiator_iqn = hostdev.source.initiator_iqn;
-        if (source.auth) builder.object(secret_json(builder.ctx, source.auth->secret, node + "-secret0"));
-        Json json = storage_json(source, node, builder.ctx);
-        if (source.auth) json["password-secret"] = node + "-secret0";
-        json["node-name"] = node;
-        json["read-only"] = hostdev.readonly;
-        return builder.blockdev(json);
-    }
-    const auto path = builder.ctx.scsi_generics.find(hostdev.info.alias);
-    if (path == builder.ctx.scsi_generics.end())
-        rpc::fail(Code::config_unsupported, "no generic SCSI device is known for host device '{}'", hostdev.source.adapter);
-    Json json{{"driver", "host_device"}, {"filename", path->second}, {"node-name", node}, {"read-only", hostdev.readonly}};
-    builder.blockdev(json);
+// How QEMU opens an iSCSI unit that is passed through.
+StorageSource iscsi_unit(const HostdevSource& from) {
+    StorageSource source;
+    source.type = SourceType::network;
+    source.protocol = StorageProtocol::iscsi;
+    source.name = from.name;
+    source.hosts = from.hosts;
+    source.auth = from.auth;
+    source.initiator_iqn = from.initiator_iqn;
+    return source;
 }
 
 } // namespace
+
+bool has_block_node(const Hostdev& hostdev) {
+    return hostdev.mode == HostdevMode::subsystem && hostdev.type == HostdevType::scsi;
+}
+
+BlockNodes block_nodes(const Hostdev& hostdev, const BuildContext& ctx) {
+    BlockNodes nodes;
+    if (!has_block_node(hostdev)) return nodes;
+    nodes.top = scsi_node(hostdev);
+    Json json;
+    if (hostdev.source.protocol == "iscsi") {
+        const StorageSource source = iscsi_unit(hostdev.source);
+        json = storage_json(source, nodes.top, ctx);
+        if (source.auth) {
+            const std::string secret = nodes.top + "-secret0";
+            nodes.objects.push_back(secret_json(ctx, source.auth->secret, secret));
+            json["password-secret"] = secret;
+        }
+        json["node-name"] = nodes.top;
+        json["read-only"] = hostdev.readonly;
+    } else {
+        const auto path = ctx.scsi_generics.find(hostdev.info.alias);
+        if (path == ctx.scsi_generics.end())
+            rpc::fail(Code::config_unsupported, "no generic SCSI device is known for host device '{}'", hostdev.source.adapter);
+        json = {{"driver", "host_device"}, {"filename", path->second}, {"node-name", nodes.top}, {"read-only", hostdev.readonly}};
+    }
+    nodes.nodes.push_back(std::move(json));
+    return nodes;
+}
 
 Json device_json(const Domain& domain, const Hostdev& hostdev, const BuildContext& ctx) {
     Json json;
@@ -134,10 +137,15 @@ void add_hostdevs(Builder& builder) {
             rpc::fail(Code::config_unsupported, "hostdev mode '{}' is not supported", word(hostdev.mode));
         // Nothing to put on a bus: libvirt keeps such a device from others without giving it to the guest.
         if (hostdev.info.is(AddressType::unassigned)) continue;
-        if (hostdev.type == HostdevType::scsi) add_scsi_node(builder, hostdev);
+        const BlockNodes nodes = block_nodes(hostdev, builder.ctx);
+        for (const auto& object : nodes.objects) builder.object(object);
+        for (const auto& node : nodes.nodes) builder.blockdev(node);
         if (const auto fd = builder.ctx.fds.find(hostdev.info.alias); fd != builder.ctx.fds.end()) builder.pass(fd->second);
         builder.device(device_json(builder.domain, hostdev, builder.ctx));
     }
+    if (builder.ctx.display) return; // there they stand among the cards
+    for (const auto& nic : builder.domain.devices.interfaces)
+        if (nic.type == NicType::hostdev) builder.device(device_json(builder.domain, hostdev_of(nic), builder.ctx));
 }
 
 } // namespace lodge::drivers::qemu

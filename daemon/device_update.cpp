@@ -70,14 +70,14 @@ void check_nic(Nic& wanted, const Nic& present) {
         refuse("cannot change network interface type to '{}'", word(wanted.type));
 }
 
-bool on_bridge(const Nic& nic) { return nic.type == NicType::network || nic.type == NicType::bridge; }
+bool on_bridge(const Nic& nic) { return nic.actual_type() == NicType::network || nic.actual_type() == NicType::bridge; }
 
 // Plugs that cannot be pulled while the guest looks.
 void check_plug(const Nic& wanted, const Nic& present) {
     const auto stuck = [&] { refuse("unable to change config on '{}' network type", word(wanted.type)); };
     if (wanted.sndbuf != present.sndbuf) stuck();
     if (on_bridge(wanted) && on_bridge(present)) return;
-    if (wanted.type != present.type) stuck();
+    if (wanted.actual_type() != present.actual_type()) stuck();
     if (wanted.type == NicType::user) return;
     const auto &a = wanted.source, &b = present.source;
     if (a.address != b.address || a.port != b.port || a.name != b.name || a.dev != b.dev || a.mode != b.mode) stuck();
@@ -86,11 +86,15 @@ void check_plug(const Nic& wanted, const Nic& present) {
 
 // ---- what changes ----
 
+bool on_same_network(const Nic& wanted, const Nic& present) {
+    return wanted.type == NicType::network && present.type == NicType::network && present.source.network == wanted.source.network;
+}
+
 // The new plug: name of its bridge, and of the port on a network of ours.
 void settle_bridge(Host& host, Nic& wanted, const Nic& present) {
     if (wanted.type != NicType::network) return;
-    wanted.source.bridge = bridge_for(host, wanted);
-    const bool stays = present.type == NicType::network && present.source.network == wanted.source.network;
+    if (on_bridge(wanted)) place_on_network(host, wanted);
+    const bool stays = on_same_network(wanted, present);
     wanted.source.port_id = stays ? present.source.port_id : rpc::Uuid::random().text();
 }
 
@@ -99,7 +103,7 @@ bool is_changed(const Nic& wanted, const Nic& present) {
     return wanted.type != present.type || wanted.source.network != present.source.network ||
            wanted.source.bridge != present.source.bridge || wanted.port_isolated != present.port_isolated ||
            wanted.coalesce_rx_max != present.coalesce_rx_max || !same(wanted.filterref, present.filterref) ||
-           !same(wanted.bandwidth, present.bandwidth) || !same(wanted.vlan, present.vlan);
+           !same(wanted.actual_bandwidth(), present.actual_bandwidth()) || !same(wanted.actual_vlan(), present.actual_vlan());
 }
 
 Task<> change_bandwidth(std::string tap, std::optional<xml::Bandwidth> bandwidth) {
@@ -110,7 +114,7 @@ Task<> change_bandwidth(std::string tap, std::optional<xml::Bandwidth> bandwidth
 Task<> change_plug(Host& host, Nic wanted, Nic present) {
     const std::string tap = present.target.dev;
     if (tap.empty()) co_return;
-    if (!same(wanted.bandwidth, present.bandwidth)) co_await change_bandwidth(tap, wanted.bandwidth);
+    if (!same(wanted.actual_bandwidth(), present.actual_bandwidth())) co_await change_bandwidth(tap, wanted.actual_bandwidth());
     if (on_bridge(wanted) && wanted.source.bridge != present.source.bridge)
         move_plug(host, wanted, tap);
     else if (on_bridge(wanted) && wanted.port_isolated != present.port_isolated)
@@ -123,6 +127,12 @@ static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
     Host& host = domain->hypervisor().host();
     auto& wanted = plan.document->devices.interfaces.at(plan.at.place);
     const Nic present = domain->live().devices.interfaces.at(plan.at.place);
+    if (on_same_network(wanted, present)) { // it keeps what it was lent there
+        wanted.actual = present.actual;
+        if (wanted.actual) wanted.actual->bandwidth = wanted.bandwidth;
+        wanted.source.dev = present.source.dev;
+        wanted.source.mode = present.source.mode;
+    }
     check_nic(wanted, present);
     check_plug(wanted, present);
     check_plug_options(host, wanted);
@@ -164,7 +174,7 @@ static void take_over(xml::Graphics& live, const xml::Graphics& fresh) {
     live.connected = fresh.connected;
 }
 
-Task<> change_device(DomainPtr domain, xml::DeviceAt at, xml::Device device, bool force) {
+Task<> change_device(DomainPtr domain, xml::DeviceAt at, xml::Device device, bool force, bool anew) {
     auto document = std::make_shared<xml::Domain>(domain->live());
     const xml::Device old = xml::device_at(document->devices, at);
     if (auto* info = xml::info_of(device)) {
@@ -186,7 +196,7 @@ Task<> change_device(DomainPtr domain, xml::DeviceAt at, xml::Device device, boo
         if (std::holds_alternative<xml::Disk>(completed))
             resolve_volume(domain->hypervisor().host(), plan.document->devices.disks.at(plan.at.place));
         const auto machine = domain->shared_machine();
-        co_await machine->update({plan.document, plan.at, force, domain->fd_groups});
+        co_await machine->update({plan.document, plan.at, force, domain->fd_groups, anew});
         domain->require_active();
         auto& live = domain->live().devices;
         if (std::holds_alternative<xml::Disk>(completed))

@@ -21,9 +21,9 @@ xml::NetworkPort port_of(const xml::Domain& guest, const xml::Nic& nic, const rp
     port.owner = {guest.name, guest.uuid};
     port.group = nic.source.portgroup;
     port.mac.address = nic.mac.address.value_or(xml::MacAddress{}).text();
-    port.bandwidth = nic.bandwidth;
-    port.vlan = nic.vlan;
-    port.virtual_port = nic.virtual_port;
+    port.bandwidth = nic.actual_bandwidth();
+    port.vlan = nic.actual_vlan();
+    port.virtual_port = nic.actual_virtual_port();
     if (nic.port_isolated) port.port = xml::PortIsolation{nic.port_isolated};
     if (nic.trust_guest_rx_filters) port.rx_filters = xml::PortRxFilters{nic.trust_guest_rx_filters};
     try {

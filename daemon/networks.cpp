@@ -152,6 +152,7 @@ Task<> Networks::write_status(std::string name, xml::Network document) {
 
 Task<> Networks::bring_up(NetworkPtr network, xml::Network document) {
     xml::complete_running_network(document);
+    co_await rpc::blocking([&document] { drivers::find_virtual_functions(document); });
     co_await call_hook(document, {}, "start");
     co_await driver_.start(document);
     std::exception_ptr failure;

@@ -2,74 +2,14 @@
 #include "daemon/domain.hpp"
 #include "daemon/hooks.hpp"
 #include "daemon/networks.hpp"
+#include "daemon/nic_plug.hpp"
 #include "daemon/nwfilters.hpp"
 #include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
 
 namespace lodge::daemon {
 
-using drivers::TapRequest;
 using xml::NicType;
-
-// Names that the kernel numbers; one that a document still carries from an earlier run is given anew.
-static bool is_generated(const std::string& name) {
-    return name.empty() || (name.starts_with("vnet") && name.find_first_not_of("0123456789", 4) == std::string::npos);
-}
-
-// What the kernel's bridges do not give a card is refused rather than left out.
-void check_plug_options(Host& host, const xml::Nic& nic) {
-    const std::string port = nic.virtual_port ? nic.virtual_port->type : "";
-    if (nic.type == NicType::network && !port.empty()) {
-        const auto network = host.networks().find_name(nic.source.network);
-        rpc::fail(From::network, Code::config_unsupported, "<virtualport type='{}'> not supported for network '{}' which uses {}",
-                  port, network->name(), network->current().has_own_bridge() ? "IP forwarding" : "a bridge device");
-    }
-    const bool tagged = nic.type == NicType::hostdev || (nic.type == NicType::bridge && port == "openvswitch") ||
-                        (nic.type == NicType::direct && nic.source.mode == xml::MacvtapMode::passthrough);
-    if (nic.vlan && !tagged)
-        rpc::fail(From::domain, Code::config_unsupported, "interface {} - vlan tag not supported for this connection type",
-                  nic.mac.address.value_or(xml::MacAddress{}).text());
-}
-
-static TapRequest network_request(Host& host, const xml::Nic& nic) {
-    const auto network = host.networks().find_name(nic.source.network);
-    if (!network->is_active()) rpc::fail(From::network, Code::operation_invalid, "network '{}' is not active", network->name());
-    return host.networks().driver().tap_request(*network->live, nic.source.portgroup);
-}
-
-static TapRequest make_request(Host& host, const xml::Nic& nic) {
-    TapRequest request;
-    if (nic.type == NicType::network)
-        request = network_request(host, nic);
-    else
-        request.bridge = nic.source.bridge; // of an Ethernet NIC: none
-    request.name = is_generated(nic.target.dev) ? "vnet%d" : nic.target.dev;
-    if (nic.mac.address) request.guest_mac = *nic.mac.address;
-    request.queues = nic.is_virtio() ? nic.driver.queues.value_or(1) : 1;
-    request.vnet_header = nic.is_virtio();
-    if (nic.port_isolated) request.isolated = *nic.port_isolated;
-    request.link_up = nic.link != xml::NicLinkState::down;
-    if (nic.source.mac_table_manager == xml::MacTableManager::libvirt) request.learn = false;
-    if (nic.mtu) request.mtu = *nic.mtu;
-    return request;
-}
-
-// A bridge knows no VLANs; only a switch of Open vSwitch does.
-static drivers::NicBackend plug(Host& host, xml::Nic& nic) {
-    check_plug_options(host, nic);
-    if (nic.type != NicType::network && nic.type != NicType::bridge && nic.type != NicType::ethernet) return {};
-    const TapRequest request = make_request(host, nic);
-    auto tap = drivers::create_tap(request);
-    nic.target.dev = tap.name;
-    if (nic.type == NicType::network) {
-        nic.source.bridge = request.bridge;
-        nic.source.port_id = rpc::Uuid::random().text();
-    }
-    drivers::NicBackend backend;
-    backend.taps = std::move(tap.queues);
-    backend.tap_name = std::move(tap.name);
-    return backend;
-}
 
 // libnss-libvirt resolves a guest's name by the MACs that are noted here. Worth a warning when it fails, not a guest.
 static Task<> note_macs(Host& host, std::string domain, std::vector<std::pair<std::string, std::string>> plugs, bool present) {
@@ -133,7 +73,6 @@ static std::vector<xml::FilterBinding> bindings_of(const xml::Domain& live) {
 Task<std::vector<drivers::NicBackend>> plug_nics(Host& host, xml::Domain& live) {
     std::vector<drivers::NicBackend> backends;
     if (live.type == xml::VirtType::test) co_return backends;
-    // When one fails the queues of the others are closed, and with them the kernel removes their taps.
     std::exception_ptr failure;
     const bool hooked = host.hooks().has(HookKind::network);
     xml::Domain told; // the cards that hooks know of
@@ -141,8 +80,7 @@ Task<std::vector<drivers::NicBackend>> plug_nics(Host& host, xml::Domain& live) 
     told.uuid = live.uuid;
     try {
         for (auto& nic : live.devices.interfaces) {
-            backends.push_back(plug(host, nic));
-            if (nic.bandwidth && !nic.target.dev.empty()) co_await drivers::set_bandwidth(nic.target.dev, *nic.bandwidth);
+            backends.push_back(co_await make_plug(host, live, nic));
             if (!hooked || nic.type != NicType::network) continue;
             co_await host.networks().call_port_hook(live, nic);
             told.devices.interfaces.push_back(nic);
@@ -152,6 +90,7 @@ Task<std::vector<drivers::NicBackend>> plug_nics(Host& host, xml::Domain& live) 
         failure = std::current_exception();
     }
     if (failure) {
+        for (std::size_t i = 0; i < backends.size(); ++i) pull_plug(host, live, live.devices.interfaces[i]);
         co_await tell_unplugged(host, std::move(told));
         std::rethrow_exception(failure);
     }
@@ -178,15 +117,8 @@ static std::set<std::string> foreign_taps(Host& host, const xml::Domain& live) {
 void unplug_nics(Host& host, const xml::Domain& live) {
     if (live.type == xml::VirtType::test) return;
     const auto foreign = foreign_taps(host, live);
-    for (const auto& nic : live.devices.interfaces) {
-        const bool ours = nic.type == NicType::network || nic.type == NicType::bridge;
-        if (!ours || nic.target.dev.empty() || foreign.contains(nic.target.dev)) continue;
-        try {
-            drivers::remove_tap(nic.target.dev);
-        } catch (const std::exception& error) {
-            log::warn("{}: cannot remove its tap: {}", live.name, error.what());
-        }
-    }
+    for (const auto& nic : live.devices.interfaces)
+        if (!nic.target.dev.empty() && !foreign.contains(nic.target.dev)) pull_plug(host, live, nic);
     host.networks().forget_ports_of(live);
     for (const auto& binding : bindings_of(live))
         if (!foreign.contains(binding.port.name))
@@ -217,14 +149,5 @@ void unplug_nic(Host& host, const xml::Domain& domain, std::size_t place) {
     unplug_nics(host, one);
     rpc::spawn(host.executor(), domain.name + ": hook", tell_unplugged(host, std::move(one)));
 }
-
-std::string bridge_for(Host& host, const xml::Nic& nic) { return network_request(host, nic).bridge; }
-
-void move_plug(Host& host, const xml::Nic& nic, const std::string& tap) {
-    const TapRequest request = make_request(host, nic);
-    drivers::move_tap(tap, request);
-}
-
-void isolate_plug(const std::string& tap, bool isolated) { drivers::isolate_tap(tap, isolated); }
 
 } // namespace lodge::daemon

@@ -17,8 +17,8 @@ Task<drivers::NicBackend> plug_nic(Host& host, std::shared_ptr<xml::Domain> doma
 void unplug_nic(Host& host, const xml::Domain& domain, std::size_t place);
 // Throws Code::config_unsupported for what the card's connection cannot give it.
 void check_plug_options(Host& host, const xml::Nic& nic);
-// The bridge that a card on a network is plugged into. Throws when the network is not active.
-std::string bridge_for(Host& host, const xml::Nic& nic);
+// Writes into a card on a network which bridge it is plugged into. Throws when the network is not active.
+void place_on_network(Host& host, xml::Nic& nic);
 // A tap of a running guest moves to the bridge that `nic` names now.
 void move_plug(Host& host, const xml::Nic& nic, const std::string& tap);
 void isolate_plug(const std::string& tap, bool isolated);

@@ -125,7 +125,7 @@ void add_interfaces(Subject& s, const Question& question) {
         put("name", nics[i].target.dev);
         const auto known = question.counters.find(nics[i].target.dev);
         if (known == question.counters.end()) continue;
-        const auto c = nics[i].type == xml::NicType::direct ? known->second : known->second.from_the_other_end();
+        const auto c = nics[i].actual_type() == xml::NicType::direct ? known->second : known->second.from_the_other_end();
         put("rx.bytes", c.rx_bytes);
         put("rx.pkts", c.rx_packets);
         put("rx.errs", c.rx_errors);

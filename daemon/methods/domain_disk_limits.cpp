@@ -239,8 +239,8 @@ void check_bandwidth(const xml::Nic& nic) {
          word(nic.type));
 }
 
-void change_rates(xml::Nic& nic, const Params& params) {
-    xml::Bandwidth wanted = nic.bandwidth.value_or(xml::Bandwidth{});
+void change_rates(std::optional<xml::Bandwidth>& bandwidth, const Params& params) {
+    xml::Bandwidth wanted = bandwidth.value_or(xml::Bandwidth{});
     for (auto side : {&xml::Bandwidth::inbound, &xml::Bandwidth::outbound}) {
         const bool given = std::ranges::any_of(
             rate_rows, [&](const auto& row) { return row.side == side && param<std::uint32_t>(params, row.name); });
@@ -251,7 +251,7 @@ void change_rates(xml::Nic& nic, const Params& params) {
             (*(wanted.*row.side)).*row.field = xml::Rate{*rate};
     for (auto side : {&xml::Bandwidth::inbound, &xml::Bandwidth::outbound})
         if (wanted.*side && !(*(wanted.*side)).average && !(*(wanted.*side)).floor) (wanted.*side).reset();
-    nic.bandwidth = wanted.inbound || wanted.outbound ? std::optional(wanted) : std::nullopt;
+    bandwidth = wanted.inbound || wanted.outbound ? std::optional(wanted) : std::nullopt;
 }
 
 Task<> set_interface(ClientPtr client, remote::DomainSetInterfaceParametersArgs args) {
@@ -270,26 +270,28 @@ Task<> set_interface(ClientPtr client, remote::DomainSetInterfaceParametersArgs 
         stored = domain->definition().copy();
         xml::Nic& nic = *find_card(*stored, args.device);
         check_bandwidth(nic);
-        change_rates(nic, args.params);
+        change_rates(nic.bandwidth, args.params);
     }
     if (wants_live(affect)) {
-        xml::Nic wanted = *find_card(domain->live(), args.device);
-        const auto before = wanted.bandwidth;
-        check_bandwidth(wanted);
+        const xml::Nic& nic = *find_card(domain->live(), args.device);
+        check_bandwidth(nic);
+        const auto before = nic.actual_bandwidth();
+        auto wanted = before;
         change_rates(wanted, args.params);
-        co_await drivers::clear_bandwidth(wanted.target.dev);
+        const std::string tap = nic.target.dev;
+        co_await drivers::clear_bandwidth(tap);
         std::exception_ptr failure;
         try {
-            if (wanted.bandwidth) co_await drivers::set_bandwidth(wanted.target.dev, *wanted.bandwidth);
+            if (wanted) co_await drivers::set_bandwidth(tap, *wanted);
         } catch (...) {
             failure = std::current_exception();
         }
         if (failure) {
-            if (before) co_await drivers::set_bandwidth(wanted.target.dev, *before);
+            if (before) co_await drivers::set_bandwidth(tap, *before);
             std::rethrow_exception(failure);
         }
         domain->require_active();
-        find_card(domain->live(), args.device)->bandwidth = wanted.bandwidth;
+        find_card(domain->live(), args.device)->actual_bandwidth() = wanted;
         domain->keep_status();
     }
     if (stored) co_await domain->store_definition(std::move(*stored));
@@ -306,7 +308,7 @@ remote::DomainGetInterfaceParametersRet get_interface(Client& client, const remo
     const auto& nic = *find_card(*document, args.device);
     for (const auto& row : rate_rows) {
         std::uint32_t rate = 0;
-        const xml::Bandwidth bandwidth = nic.bandwidth.value_or(xml::Bandwidth{});
+        const xml::Bandwidth bandwidth = nic.actual_bandwidth().value_or(xml::Bandwidth{});
         if (const auto& side = bandwidth.*row.side)
             if (const auto& given = (*side).*row.field) rate = static_cast<std::uint32_t>(given->value);
         ret.params.push_back({row.name, rate});

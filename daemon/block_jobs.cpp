@@ -68,13 +68,13 @@ Task<> pull_blocks(DomainPtr domain, std::string name, std::optional<std::string
     domain->require_active();
     const xml::Disk disk = find_live_disk(*domain, name);
     require_idle(*domain, disk);
-    if (disk.source.empty()) fail(rpc::from_nobody, Code::internal_error, "argument key 'device' must not have null value");
     drivers::PullOrder order{{disk.target.dev, speed, keeper(domain)}, std::nullopt, relative};
     if (base) {
         const auto chain = chain_of(disk);
         const auto at = co_await rpc::blocking_result([&] { return find_image(chain, disk.target.dev, base, std::size_t{0}); });
         order.base = chain[at].source.index;
     }
+    if (disk.source.empty()) fail(rpc::from_nobody, Code::internal_error, "argument key 'device' must not have null value");
     domain->require_active();
     co_await jobs_of(*domain).pull(std::move(order));
     domain->keep_status();

@@ -123,7 +123,7 @@ Task<> plug_device(DomainPtr domain, xml::Device device) {
     const auto& live = domain->live();
     check_new_device(live, device);
     if (const auto drive = present_drive(live, device))
-        co_return co_await change_device(domain, *drive, std::move(device), false);
+        co_return co_await change_device(domain, *drive, std::move(device), false, true);
     check_attachable(device, Reach::live);
     check_attach(live, device, Reach::live);
     auto document = std::make_shared<xml::Domain>(live);

@@ -17,7 +17,8 @@ Task<> update_device(DomainPtr domain, std::string text, unsigned affect, bool f
 
 Task<> plug_device(DomainPtr domain, xml::Device device);
 Task<> unplug_device(DomainPtr domain, xml::DeviceAt at, bool wait);
-Task<> change_device(DomainPtr domain, xml::DeviceAt at, xml::Device device, bool force);
+// `anew`: a drive opens and closes even where nothing else changes.
+Task<> change_device(DomainPtr domain, xml::DeviceAt at, xml::Device device, bool force, bool anew = false);
 // A copy of the live document in which the driver has completed what stands at `at`; says where that stands now.
 struct Plan {
     std::shared_ptr<xml::Domain> document;

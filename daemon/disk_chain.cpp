@@ -61,7 +61,7 @@ std::size_t find_image(const std::vector<BackingStore>& chain, const std::string
     if (!name) fail(From::storage, Code::invalid_arg, "could not find base image in chain for '{}'", target);
     if (below)
         fail(From::storage, Code::invalid_arg, "could not find image '{}' beneath '{}' in chain for '{}'", *name,
-             chain.at(*below).source.path, target);
+             chain.at(*below).source.empty() ? "<null>" : chain.at(*below).source.path, target);
     fail(From::storage, Code::invalid_arg, "could not find image '{}' in chain for '{}'", *name, target);
 }
 

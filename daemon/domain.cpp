@@ -93,9 +93,12 @@ Task<> Domain::forget_definition() {
         co_await store::set_link(hypervisor_.autostart_link(name_), "", false);
         co_await store::remove(hypervisor_.definition_file(name_));
     }
-    autostart_ = false;
-    set_undefined();
-    if (is_active()) keep_status();
+    autostart_ = persistent_ = false;
+    // A running guest goes on showing what it was defined as.
+    if (is_active())
+        keep_status();
+    else
+        definition_ = Definition();
 }
 
 Task<> Domain::set_autostart(bool on) {

@@ -121,7 +121,6 @@ class Domain final : public drivers::MachineSink, public std::enable_shared_from
     void taint(Taint taint);
     const Taints& taints() const { return taints_; } // of the running guest
     void set_persistent(bool persistent) { persistent_ = persistent; }
-    void set_undefined() { persistent_ = false, definition_ = Definition(); }
 
     void on_machine_event(drivers::MachineEvent event) override;
     Task<> on_machine_gone() override;

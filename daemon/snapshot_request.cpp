@@ -43,6 +43,9 @@ void check_state(SnapshotState state, bool redefine) {
 
 Task<xml::Snapshot> read_snapshot(DomainPtr domain, std::string text, unsigned flags) {
     const bool redefine = flags & api::domain_snapshot_create_redefine;
+    // The overlay of a stopped guest would begin without the bitmaps that its checkpoints count on.
+    if (!redefine && !domain->is_active() && !domain->checkpoints.all().empty())
+        fail(Code::operation_unsupported, "cannot perform block operations while checkpoint exists");
     if (flags & api::domain_snapshot_create_validate)
         co_await rpc::blocking([&] { xml::validate_schema(text, "domainsnapshot.rng"); });
     xml::SnapshotReading reading;

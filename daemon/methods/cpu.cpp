@@ -1,6 +1,7 @@
 // Comparing CPUs: with this host's, with what a hypervisor makes of it, and several with one another.
 #include "daemon/domain.hpp"
 #include "daemon/method.hpp"
+#include "daemon/schema.hpp"
 #include "drivers/host/cpu_model.hpp"
 #include "xml/domain/check_cpu.hpp"
 
@@ -22,8 +23,9 @@ std::int32_t compare(const xml::Cpu& host, const std::string& text, unsigned fla
     return static_cast<std::int32_t>(verdict.result);
 }
 
-remote::ConnectCompareCpuRet compare_cpu(Client&, const remote::ConnectCompareCpuArgs& args) {
-    return {compare(drivers::host_cpu(), args.xml, args.flags)};
+Task<remote::ConnectCompareCpuRet> compare_cpu(ClientPtr, remote::ConnectCompareCpuArgs args) {
+    co_await validate_if(args.flags & api::connect_compare_cpu_validate_xml, args.xml, "cpu.rng");
+    co_return remote::ConnectCompareCpuRet{compare(drivers::host_cpu(), args.xml, args.flags)};
 }
 
 template<class Args> Task<std::shared_ptr<const HypervisorCpu>> hypervisor_of(ClientPtr client, Args args) {
@@ -33,6 +35,7 @@ template<class Args> Task<std::shared_ptr<const HypervisorCpu>> hypervisor_of(Cl
 
 Task<remote::ConnectCompareHypervisorCpuRet> compare_hypervisor_cpu(ClientPtr client,
                                                                     remote::ConnectCompareHypervisorCpuArgs args) {
+    co_await validate_if(args.flags & api::connect_compare_cpu_validate_xml, args.xmlCPU, "cpu.rng");
     const auto hypervisor = co_await hypervisor_of(client, args);
     const From from = client->hypervisor().driver().error_domain();
     if (!hypervisor->reported)

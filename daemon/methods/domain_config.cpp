@@ -20,7 +20,7 @@ Task<DomainPtr> define(ClientPtr client, std::string text) {
     co_await hypervisor.driver().complete(document);
     auto domain = claim_domain(hypervisor, document);
     auto job = co_await domain->acquire("virDomainDefineXML");
-    const bool fresh = !domain->visible, was_persistent = domain->is_persistent();
+    const bool fresh = !domain->visible, was_defined = !domain->definition().is_empty();
     std::exception_ptr failure;
     try {
         co_await domain->store_definition(std::move(document));
@@ -33,7 +33,7 @@ Task<DomainPtr> define(ClientPtr client, std::string text) {
     }
     domain->visible = true;
     domain->emit_lifecycle(api::domain_event_defined,
-                           was_persistent ? api::domain_event_defined_updated : api::domain_event_defined_added);
+                           was_defined ? api::domain_event_defined_updated : api::domain_event_defined_added);
     co_return domain;
 }
 
@@ -133,7 +133,7 @@ Task<remote::DomainGetXmlDescRet> get_xml_desc(ClientPtr client, remote::DomainG
     const xml::WriteOptions writing{.live = !inactive && !migratable,
                                     .secret = migratable || (args.flags & api::domain_xml_secure)};
     // Without a definition the live document serves for both, stripped of what only lives.
-    const bool stored = inactive && domain->is_persistent();
+    const bool stored = inactive && !domain->definition().is_empty();
     const auto document = stored ? domain->definition().document() : domain->current();
     // Of a running guest the start has settled it.
     if ((args.flags & api::domain_xml_update_cpu) && (stored || !domain->is_active())) {

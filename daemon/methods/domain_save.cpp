@@ -1,5 +1,6 @@
 // Calls that save a guest's state in a file and bring it back; core dumps.
 #include "daemon/lookup.hpp"
+#include "daemon/params.hpp"
 #include "daemon/saved_state.hpp"
 
 namespace lodge::daemon {
@@ -34,16 +35,8 @@ struct FileAndDocument {
     std::optional<std::string> file, document;
 };
 FileAndDocument read_params(const std::vector<rpc::TypedParam>& params) {
-    FileAndDocument out;
-    for (const auto& param : params) {
-        auto* into = param.field == "file" ? &out.file : param.field == "dxml" ? &out.document : nullptr;
-        if (!into) rpc::fail(Code::invalid_arg, "parameter '{}' not supported", param.field);
-        const auto* text = std::get_if<std::string>(&param.value);
-        if (!text) rpc::fail(Code::invalid_arg, "invalid type for parameter '{}', expected 'string'", param.field);
-        if (*into) rpc::fail(Code::invalid_arg, "parameter '{}' occurs multiple times", param.field);
-        *into = *text;
-    }
-    return out;
+    check_params(params, {{"file", ParamType::string}, {"dxml", ParamType::string}});
+    return {param<std::string>(params, "file"), param<std::string>(params, "dxml")};
 }
 
 Task<> save_params(ClientPtr client, remote::DomainSaveParamsArgs args) {

@@ -137,7 +137,7 @@ remote::DomainInterfaceStatsRet interface_stats(Client& client, const remote::Do
         const auto all = drivers::net_counters();
         const auto known = all.find(nic.target.dev);
         if (known == all.end()) break;
-        const auto c = nic.type == xml::NicType::direct ? known->second : known->second.from_the_other_end();
+        const auto c = nic.actual_type() == xml::NicType::direct ? known->second : known->second.from_the_other_end();
         const auto plain = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
         return {plain(c.rx_bytes), plain(c.rx_packets), plain(c.rx_errors), plain(c.rx_dropped),
                 plain(c.tx_bytes), plain(c.tx_packets), plain(c.tx_errors), plain(c.tx_dropped)};
@@ -219,15 +219,19 @@ Task<remote::DomainGetCpuStatsRet> cpu_stats(ClientPtr client, remote::DomainGet
     }
     const auto times = co_await machine->cpu_times();
     if (args.nparams == 0) {
-        ret.nparams = args.ncpus == 0 ? static_cast<std::int32_t>(times.size()) : 1; // how many CPUs, or figures of each
+        const std::int32_t figures = times.vcpus_ns.empty() ? 1 : 2;
+        ret.nparams = args.ncpus == 0 ? static_cast<std::int32_t>(times.all_ns.size()) : figures;
         co_return ret;
     }
     const auto first = static_cast<std::size_t>(args.start_cpu);
-    if (first >= times.size())
-        rpc::fail(Code::invalid_arg, "start_cpu {} larger than maximum of {}", args.start_cpu, times.size() - 1);
-    ret.nparams = 1;
-    for (std::size_t cpu = first; cpu < times.size() && cpu - first < args.ncpus; ++cpu)
-        ret.params.push_back({"cpu_time", times[cpu]});
+    if (first >= times.all_ns.size())
+        rpc::fail(Code::invalid_arg, "start_cpu {} larger than maximum of {}", args.start_cpu, times.all_ns.size() - 1);
+    const bool vcpus = args.nparams > 1 && !times.vcpus_ns.empty();
+    ret.nparams = vcpus ? 2 : 1;
+    for (std::size_t cpu = first; cpu < times.all_ns.size() && cpu - first < args.ncpus; ++cpu) {
+        ret.params.push_back({"cpu_time", times.all_ns[cpu]});
+        if (vcpus) ret.params.push_back({"vcpu_time", cpu < times.vcpus_ns.size() ? times.vcpus_ns[cpu] : 0});
+    }
     co_return ret;
 }
 

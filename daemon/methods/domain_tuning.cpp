@@ -109,8 +109,6 @@ Task<Params> scheduler(ClientPtr client, remote::NonnullDomain named, unsigned f
     } else {
         now = co_await current_tuning(domain);
         if (!now.cpu) fail(Code::operation_invalid, "cgroup CPU controller is not mounted");
-        const auto document = domain->current();
-        if (document->iothread_ids.empty() && document->iothreads.value_or(0) == 0) now.iothread = {0, 0};
     }
     Params params;
     params.push_back({"cpu_shares", now.shares});
@@ -342,15 +340,17 @@ Task<> set_numa(ClientPtr client, remote::DomainSetNumaParametersArgs args) {
         const auto document = domain->current();
         const auto now = document->numatune && document->numatune->memory ? document->numatune->memory->mode : std::nullopt;
         if (mode && now && *now != *mode) fail(Code::operation_invalid, "can't change numatune mode for running domain");
-        const bool same =
-            !nodes.empty() && document->numatune && document->numatune->memory && document->numatune->memory->nodeset == nodes;
-        if (mode == xml::NumaMode::strict && !nodes.empty() && !same)
+        const std::string present = document->numatune && document->numatune->memory ? document->numatune->memory->nodeset : "";
+        const bool same = nodes == present;
+        if (mode == xml::NumaMode::strict && !same)
             fail(Code::operation_invalid, "can't change nodeset for strict mode for running domain");
         if (!nodes.empty() && !same && now && *now != xml::NumaMode::restrictive)
             fail(Code::operation_invalid, "change of nodeset for running domain requires restrictive numa mode");
         require_nodes(nodes);
     }
-    co_await retune(domain, affect, [&](xml::Domain& document) { change_numa(document, mode, nodes); });
+    // What a running guest is asked to have strictly, it has already.
+    const unsigned changed = mode == xml::NumaMode::strict ? affect & ~api::domain_affect_live : affect;
+    if (changed) co_await retune(domain, changed, [&](xml::Domain& document) { change_numa(document, mode, nodes); });
 }
 
 remote::DomainGetNumaParametersRet get_numa(Client& client, const remote::DomainGetNumaParametersArgs& args) {

@@ -2,6 +2,7 @@
 #include "drivers/host/node.hpp"
 #include "daemon/host.hpp"
 #include "daemon/method.hpp"
+#include "daemon/params.hpp"
 #include "drivers/host/node_stats.hpp"
 #include "rpc/generated/constants.hpp"
 #include "rpc/generated/remote.hpp"
@@ -18,6 +19,11 @@ using rpc::Nothing;
 
 template<class... Args> [[noreturn]] void refuse(Code code, fmt::format_string<Args...> format, Args&&... args) {
     rpc::fail(From::qemu, code, format, std::forward<Args>(args)...);
+}
+
+// What libvirt's helpers for the host refuse belongs to no driver.
+template<class... Args> [[noreturn]] void refuse_for_host(Code code, fmt::format_string<Args...> format, Args&&... args) {
+    rpc::fail(rpc::from_nobody, code, format, std::forward<Args>(args)...);
 }
 
 remote::NodeGetInfoRet get_info(Client&, const Nothing&) {
@@ -54,7 +60,7 @@ template<class Item>
 void give(std::vector<Item> all, std::int32_t wanted, std::vector<Item>& params, std::int32_t& count, const char* function) {
     count = static_cast<std::int32_t>(all.size());
     if (wanted == 0) return;
-    if (wanted != count) refuse(Code::invalid_arg, "nparams in {} must be equal to {}", function, count);
+    if (wanted != count) refuse_for_host(Code::invalid_arg, "nparams in {} must be equal to {}", function, count);
     params = std::move(all);
 }
 
@@ -65,7 +71,7 @@ remote::NodeGetCpuStatsRet get_cpu_stats(Client&, const remote::NodeGetCpuStatsA
         ret.nparams = 4;
         return ret;
     }
-    if (!times) rpc::fail(Code::invalid_arg, "Invalid cpuNum in {}", "virHostCPUGetStatsLinux");
+    if (!times) refuse_for_host(Code::invalid_arg, "Invalid cpuNum in {}", "virHostCPUGetStatsLinux");
     give<remote::NodeGetCpuStats>({{api::node_cpu_stats_kernel, times->kernel},
                                    {api::node_cpu_stats_user, times->user},
                                    {api::node_cpu_stats_idle, times->idle},
@@ -102,7 +108,7 @@ remote::NodeGetMemoryStatsRet get_memory_stats(Client&, const remote::NodeGetMem
     } else {
         const int last = static_cast<int>(drivers::host_cells()) - 1;
         if (args.cellNum > last || args.cellNum < 0)
-            rpc::fail(Code::invalid_arg, "cellNum in {} must be less than or equal to {}", "virHostMemGetStats", last);
+            refuse_for_host(Code::invalid_arg, "cellNum in {} must be less than or equal to {}", "virHostMemGetStats", last);
         const auto memory = drivers::host_cell_memory(static_cast<unsigned>(args.cellNum)).value_or(drivers::MemoryFigures{});
         all = {{api::node_memory_stats_total, memory.total}, {api::node_memory_stats_free, memory.free}};
     }
@@ -116,7 +122,7 @@ remote::NodeGetFreeMemoryRet get_free_memory(Client&, const Nothing&) { return {
 // The last cell that a call for `count` cells from `start` on means.
 int last_cell(int start, std::int64_t count) {
     const int last = static_cast<int>(drivers::host_cells()) - 1;
-    if (start > last) rpc::fail(Code::internal_error, "start cell {} out of range (0-{})", start, last);
+    if (start > last) refuse_for_host(Code::internal_error, "start cell {} out of range (0-{})", start, last);
     return static_cast<int>(std::min<std::int64_t>(last, start + count - 1));
 }
 
@@ -137,11 +143,11 @@ remote::NodeGetFreePagesRet get_free_pages(Client&, const remote::NodeGetFreePag
     for (int cell = std::max(args.startCell, -1); cell <= last; ++cell) {
         for (const std::uint32_t size : args.pages) {
             const auto count = drivers::host_free_pages(size, cell);
-            if (!count) rpc::fail(Code::operation_failed, "page size {} is not available on node {}", size, cell);
+            if (!count) refuse_for_host(Code::operation_failed, "page size {} is not available on node {}", size, cell);
             ret.counts.push_back(*count);
         }
     }
-    if (ret.counts.empty()) rpc::fail(Code::internal_error, "no suitable info found");
+    if (ret.counts.empty()) refuse_for_host(Code::internal_error, "no suitable info found");
     return ret;
 }
 
@@ -192,16 +198,16 @@ remote::NodeGetMemoryParametersRet get_memory_parameters(Client&, const remote::
 }
 
 void set_memory_parameters(Client&, const remote::NodeSetMemoryParametersArgs& args) {
+    std::vector<ParamRule> rules;
+    for (const auto& figure : ksm_figures)
+        if (figure.writable) rules.push_back({figure.parameter, ParamType::uint});
+    check_params(args.params, rules);
     std::vector<std::pair<const char*, std::uint64_t>> changes;
     for (const auto& param : args.params) {
-        const auto figure =
-            std::ranges::find_if(ksm_figures, [&](const KsmFigure& f) { return f.writable && param.field == f.parameter; });
-        if (figure == std::end(ksm_figures)) refuse(Code::invalid_arg, "parameter '{}' not supported", param.field);
-        const auto* value = std::get_if<std::uint32_t>(&param.value);
-        if (!value) refuse(Code::invalid_arg, "invalid type for parameter '{}', expected 'uint'", param.field);
+        const auto* figure = std::ranges::find(ksm_figures, param.field, &KsmFigure::parameter);
         if (!drivers::host_ksm(figure->file))
             refuse(Code::operation_unsupported, "parameter '{}' is not supported by kernel", param.field);
-        changes.emplace_back(figure->file, *value);
+        changes.emplace_back(figure->file, std::get<std::uint32_t>(param.value));
     }
     for (const auto& [file, value] : changes) drivers::host_set_ksm(file, value);
 }
@@ -253,10 +259,10 @@ remote::NodeGetSevInfoRet get_sev_info(Client&, const remote::NodeGetSevInfoArgs
 // No host of ours offers its sleep (see <power_management/> in the capabilities), so none is asked for.
 void suspend(Client&, const remote::NodeSuspendForDurationArgs& args) {
     switch (args.target) {
-    case api::node_suspend_target_mem: rpc::fail(Code::argument_unsupported, "Suspend-to-RAM");
-    case api::node_suspend_target_disk: rpc::fail(Code::argument_unsupported, "Suspend-to-Disk");
-    case api::node_suspend_target_hybrid: rpc::fail(Code::argument_unsupported, "Hybrid-Suspend");
-    default: rpc::fail(Code::argument_unsupported, "Invalid suspend target");
+    case api::node_suspend_target_mem: refuse_for_host(Code::argument_unsupported, "Suspend-to-RAM");
+    case api::node_suspend_target_disk: refuse_for_host(Code::argument_unsupported, "Suspend-to-Disk");
+    case api::node_suspend_target_hybrid: refuse_for_host(Code::argument_unsupported, "Hybrid-Suspend");
+    default: refuse_for_host(Code::invalid_arg, "Invalid suspend target");
     }
 }
 

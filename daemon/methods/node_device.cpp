@@ -2,6 +2,7 @@
 #include "daemon/domain.hpp"
 #include "daemon/method.hpp"
 #include "daemon/node_devices.hpp"
+#include "daemon/schema.hpp"
 #include "drivers/nodedev/device_change.hpp"
 #include "xml/domain/domain.hpp"
 
@@ -91,8 +92,9 @@ Task<remote::NodeDeviceListCapsRet> list_caps(ClientPtr client, remote::NodeDevi
     co_return remote::NodeDeviceListCapsRet{std::move(words)};
 }
 
-// Hardware is always there and needs no definition; it counts as defined and started by itself.
 bool is_mediated(const xml::NodeDevice& device) { return device.has(Type::mdev); }
+// Hardware is there without a definition; only the computer as a whole counts as defined and started by itself.
+bool counts_as_defined(const xml::NodeDevice& device) { return device.has(Type::system); }
 
 Task<remote::NodeDeviceIsActiveRet> is_active(ClientPtr client, remote::NodeDeviceIsActiveArgs args) {
     co_await find(std::move(client), args.name);
@@ -100,11 +102,11 @@ Task<remote::NodeDeviceIsActiveRet> is_active(ClientPtr client, remote::NodeDevi
 }
 Task<remote::NodeDeviceIsPersistentRet> is_persistent(ClientPtr client, remote::NodeDeviceIsPersistentArgs args) {
     const auto device = co_await find(std::move(client), args.name);
-    co_return remote::NodeDeviceIsPersistentRet{is_mediated(*device) ? 0 : 1};
+    co_return remote::NodeDeviceIsPersistentRet{counts_as_defined(*device) ? 1 : 0};
 }
 Task<remote::NodeDeviceGetAutostartRet> get_autostart(ClientPtr client, remote::NodeDeviceGetAutostartArgs args) {
     const auto device = co_await find(std::move(client), args.name);
-    co_return remote::NodeDeviceGetAutostartRet{is_mediated(*device) ? 0 : 1};
+    co_return remote::NodeDeviceGetAutostartRet{counts_as_defined(*device) ? 1 : 0};
 }
 Task<> set_autostart(ClientPtr client, remote::NodeDeviceSetAutostartArgs args) {
     const auto device = co_await find(std::move(client), args.name);
@@ -145,6 +147,7 @@ NodeDevicePtr bearer(const NodeDevices& all, const xml::NodeDevice& wish) {
 }
 
 Task<remote::NodeDeviceCreateXmlRet> create_xml(ClientPtr client, remote::NodeDeviceCreateXmlArgs args) {
+    co_await validate_if(args.flags & api::node_device_create_xml_validate, args.xml_desc, "nodedev.rng");
     const auto* all = co_await devices(std::move(client));
     const auto wish = xml::parse_node_device(args.xml_desc);
     const auto& capability = wish.capabilities.front();
@@ -161,6 +164,7 @@ Task<remote::NodeDeviceCreateXmlRet> create_xml(ClientPtr client, remote::NodeDe
 }
 
 Task<remote::NodeDeviceDefineXmlRet> define_xml(ClientPtr client, remote::NodeDeviceDefineXmlArgs args) {
+    co_await validate_if(args.flags & api::node_device_define_xml_validate, args.xml_desc, "nodedev.rng");
     const auto* all = co_await devices(std::move(client));
     const auto wish = xml::parse_node_device(args.xml_desc);
     if (wish.capabilities.front().type != Type::mdev) refuse_kind();
@@ -170,7 +174,7 @@ Task<remote::NodeDeviceDefineXmlRet> define_xml(ClientPtr client, remote::NodeDe
 
 Task<> undefine(ClientPtr client, remote::NodeDeviceUndefineArgs args) {
     const auto device = co_await find(std::move(client), args.name);
-    if (!is_mediated(*device)) refuse_kind();
+    if (counts_as_defined(*device)) refuse_kind();
     rpc::fail(From::nodedev, Code::operation_invalid, "Node device '{}' is not defined", args.name);
 }
 

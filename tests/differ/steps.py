@@ -80,23 +80,35 @@ def any_disk(r):
     return r.choice(["vda", "vda", "vda", "hdc", "vdb", "nosuch", f"{IMAGES}/walk.qcow2"])
 
 
-# name: (weight, makes its arguments, asks). What is asked may return anything that JSON knows, or an object that is looked at by name.
-STEPS = {}
+class Vocabulary:
+    """name -> (weight, makes its arguments, asks). What is asked may return anything that JSON knows."""
+
+    def __init__(self):
+        self.steps = {}
+
+    def add(self, name, weight, make, ask):
+        self.steps[name] = (weight, make, ask)
+
+    def step(self, name, weight=1, make=lambda r: []):
+        def register(ask):
+            self.add(name, weight, make, ask)
+            return ask
+        return register
+
+    def plain(self, name, weight=1, make=lambda r: [], then=lambda answer: answer):
+        """A call of libvirt's binding by its own name; CPU maps have to be tuples there."""
+        def ask(on, *args):
+            args = [tuple(a) if isinstance(a, list) and a and isinstance(a[0], bool) else a for a in args]
+            return then(getattr(on, name)(*args))
+        self.add(name, weight, make, ask)
+
+    def make(self, r, length):
+        weights = [row[0] for row in self.steps.values()]
+        return [[name, *self.steps[name][1](r)] for name in r.choices(list(self.steps), weights, k=length)]
 
 
-def step(name, weight=1, make=lambda r: []):
-    def register(ask):
-        STEPS[name] = (weight, make, ask)
-        return ask
-    return register
-
-
-def plain(name, weight=1, make=lambda r: [], then=lambda answer: answer):
-    """A call of libvirt's binding by its own name; CPU maps have to be tuples there."""
-    def ask(dom, *args):
-        args = [tuple(a) if isinstance(a, list) and a and isinstance(a[0], bool) else a for a in args]
-        return then(getattr(dom, name)(*args))
-    STEPS[name] = (weight, make, ask)
+DOMAIN = Vocabulary()
+step, plain = DOMAIN.step, DOMAIN.plain
 
 
 def keys(answer):
@@ -136,6 +148,13 @@ plain("save", 1, lambda r: [f"{IMAGES}/walk.save"])
 plain("coreDumpWithFormat", 1, lambda r: [f"{IMAGES}/walk.core", r.randrange(0, 4), flags(r, 1, 2, 4, 8, 16)])
 
 
+plain("saveFlags", 1, lambda r: [f"{IMAGES}/walk.save", None, flags(r, 1, 2, 4)])
+plain("saveParams", 1, lambda r: [r.choice([{"file": f"{IMAGES}/walk.save"}, {}, {"x": "y"}]), flags(r, 1, 2)])
+plain("managedSaveDefineXML", 1, lambda r: [r.choice([BASE, BASE.replace("64</memory>", "65</memory>"), "<x/>"]), flags(r, 2, 4)])
+plain("setLifecycleAction", 2, lambda r: [r.randrange(0, 4), r.randrange(0, 7), r.choice(AFFECT)])
+plain("schedulerType"), plain("UUIDString"), plain("undefine"), plain("shutdown")
+
+
 @step("defineXML", 4, lambda r: [flags(r, 1)])
 def define(dom, bits):
     dom.connect().defineXMLFlags(BASE, bits)
@@ -149,6 +168,26 @@ def create_transient(dom, bits):
 @step("restoreFlags", 1, lambda r: [flags(r, 1, 2, 4)])
 def restore(dom, bits):
     dom.connect().restoreFlags(f"{IMAGES}/walk.save", None, bits)
+
+
+@step("restoreParams", 1, lambda r: [r.choice([{"file": f"{IMAGES}/walk.save"}, {}, {"file": "/nosuch"}]), flags(r, 1, 2, 4)])
+def restore_params(dom, params, bits):
+    dom.connect().restoreParams(params, bits)
+
+
+@step("saveImageDefineXML", 1, lambda r: [r.choice([BASE, BASE.replace("walk</name>", "x</name>"), "<x/>"]), flags(r, 2, 4)])
+def save_image_define(dom, xml, bits):
+    dom.connect().saveImageDefineXML(f"{IMAGES}/walk.save", xml, bits)
+
+
+@step("domainXMLToNative", 1, lambda r: [r.choice(["qemu-argv", "x"]), flags(r)])
+def to_native(dom, kind, bits):
+    return len(dom.connect().domainXMLToNative(kind, BASE, bits)) > 1000
+
+
+@step("listAllDomains", 1, lambda r: [1 << r.randrange(0, 17)])
+def list_all(dom, bits):
+    return sorted(each.name() for each in dom.connect().listAllDomains(bits))
 
 
 @step("saveImageGetXMLDesc", 1, lambda r: [flags(r, 1)])
@@ -172,7 +211,23 @@ plain("delIOThread", 2, lambda r: [r.choice([0, 1, 2, 7]), r.choice(AFFECT)])
 plain("setIOThreadParams", 1, lambda r: [r.choice([1, 2]), r.choice([{"poll-max-ns": 5}, {"x": 1}, {}]), r.choice(AFFECT)])
 plain("ioThreadInfo", 1, lambda r: [r.choice(AFFECT)], then=lambda answer: [row[0] for row in answer])
 
+plain("setMaxMemory", 1, lambda r: [r.choice([0, 65536, 131072])])
+plain("setMemory", 1, lambda r: [r.choice([0, 49152, 999999])])
+plain("setVcpus", 1, lambda r: [r.choice([0, 2, 9])])
+plain("attachDevice", 1, lambda r: [r.choice(DEVICES)])
+plain("detachDevice", 1, lambda r: [r.choice(DEVICES)])
+
 # ---- tuning ----
+plain("pinIOThread", 1, lambda r: [r.choice([0, 1, 2]), r.choice([(True, True), (False, False)]), r.choice(AFFECT)])
+plain("schedulerParameters", 1)
+plain("setSchedulerParameters", 1, lambda r: [r.choice([{"cpu_shares": 500}, {"x": 1}])])
+plain("setBlkioParameters", 1, lambda r: [r.choice([{"weight": 500}, {"weight": 5}, {"device_weight": "/dev/null,500"}, {"device_weight": "x"}, {"x": 1}]), r.choice(AFFECT)])
+plain("setInterfaceParameters", 1, lambda r: [r.choice(["52:54:00:00:00:01", "vnet9"]), r.choice([{"inbound.average": 100}, {"outbound.peak": 5}, {"x": 1}]), r.choice(AFFECT)])
+plain("migrateGetMaxSpeed", 1, lambda r: [flags(r, 1)])
+plain("migrateSetMaxSpeed", 1, lambda r: [r.choice([0, 100, 1 << 60]), flags(r, 1)])
+plain("migrateGetCompressionCache", 1, lambda r: [flags(r)])
+plain("migrateSetCompressionCache", 1, lambda r: [r.choice([0, 1 << 20]), flags(r)])
+plain("migrateStartPostCopy", 1, lambda r: [flags(r)])
 plain("pinVcpuFlags", 1, lambda r: [r.choice([0, 1, 9]), r.choice([(True, True), (True, False), (False, False)]), r.choice(AFFECT)])
 plain("pinEmulator", 1, lambda r: [r.choice([(True, False), (False, False)]), r.choice(AFFECT)])
 plain("vcpuPinInfo", 1, lambda r: [r.choice(AFFECT)])
@@ -196,6 +251,9 @@ plain("migrateGetMaxDowntime", 1, lambda r: [flags(r)])
 # ---- looking ----
 plain("blockInfo", 2, lambda r: [any_disk(r), flags(r)], then=lambda answer: answer[0])
 plain("blockStatsFlags", 1, lambda r: [any_disk(r), flags(r)], then=keys)
+plain("blockStats", 1, lambda r: [any_disk(r)], then=len)
+plain("securityLabel", 1, then=len)
+plain("setLaunchSecurityState", 1, lambda r: [{"sev-secret": "a", "sev-secret-header": "b"}, flags(r)])
 plain("blockPeek", 1, lambda r: [any_disk(r), 0, 4, flags(r)], then=lambda answer: answer.hex())
 plain("memoryPeek", 1, lambda r: [0, 4, r.choice([0, 1, 2, 3])], then=lambda answer: len(answer))
 plain("memoryStats", 1, then=lambda answer: sorted(k for k in answer if k not in ("usable", "last_update")))
@@ -233,7 +291,15 @@ plain("setUserPassword", 1, lambda r: ["root", "x", flags(r, 1)])
 plain("pMSuspendForDuration", 1, lambda r: [r.randrange(0, 4), r.choice([0, 5]), flags(r)])
 plain("pMWakeup", 1, lambda r: [flags(r)])
 plain("setGuestVcpus", 1, lambda r: [r.choice(["0", "1", "x"]), r.randrange(2), flags(r)])
+plain("agentSetResponseTimeout", 1, lambda r: [r.choice([-2, -1, 0, 5, -9]), flags(r)])
+plain("authorizedSSHKeysGet", 1, lambda r: [r.choice(["root", ""]), flags(r)])
+plain("authorizedSSHKeysSet", 1, lambda r: ["root", r.choice([["k"], []]), flags(r, 1, 2)])
 plain("setBlockThreshold", 1, lambda r: [any_disk(r), r.choice([0, 4096]), flags(r)])
+
+
+@step("openGraphicsFD", 1, lambda r: [r.choice([0, 1]), flags(r, 1)])
+def graphics(dom, number, bits):
+    os.close(dom.openGraphicsFD(number, bits))
 
 
 @step("screenshot", 1, lambda r: [r.choice([0, 1]), flags(r)])
@@ -269,6 +335,19 @@ def copy(dom, disk, file, bits):
     dom.blockCopy(disk, f"<disk type='file'><source file='{IMAGES}/{file}'/><driver type='raw'/></disk>", flags=bits)
 
 
+plain("blockRebase", 2, lambda r: [any_disk(r), r.choice([None, f"{IMAGES}/copy.img", "x"]), 0, flags(r, 1, 2, 4, 8, 16)])
+
+
+@step("backupBegin", 2, lambda r: [r.choice(["push", "pull", "x"]), r.choice(["vda", "vda", "nosuch"]), r.choice([None, "a"]), flags(r, 1)])
+def backup(dom, mode, disk, checkpoint, bits):
+    target = {"push": f"<target file='{IMAGES}/backup.img'/>", "pull": f"<scratch file='{IMAGES}/backup.img'/>"}.get(mode, "")
+    server = f"<server transport='unix' socket='{IMAGES}/nbd.sock'/>" if mode == "pull" else ""
+    point = checkpoint and f"<domaincheckpoint><name>{checkpoint}</name></domaincheckpoint>"
+    dom.backupBegin(f"<domainbackup mode='{mode}'>{server}<disks><disk name='{disk}' type='file'>{target}</disk></disks></domainbackup>", point, bits)
+
+
+plain("backupGetXMLDesc", 2, lambda r: [flags(r)])
+plain("snapshotListNames", 1, lambda r: [flags(r, 1, 2)], then=sorted)
 plain("snapshotNum", 1, lambda r: [flags(r, 1, 2)])
 plain("hasCurrentSnapshot", 1, lambda r: [flags(r)])
 plain("listAllSnapshots", 2, lambda r: [flags(r, 1, 2, 4, 8, 16)], then=names)
@@ -290,6 +369,17 @@ def snapshot_parent(dom, name, bits):
     return dom.snapshotLookupByName(name).getParent(bits).getName()
 
 
+@step("snapshotCurrent", 1, lambda r: [flags(r)])
+def snapshot_current(dom, bits):
+    return dom.snapshotCurrent(bits).getName()
+
+
+@step("snapshotLook", 2, lambda r: [any_name(r), flags(r, 1, 2)])
+def snapshot_look(dom, name, bits):
+    found = dom.snapshotLookupByName(name)
+    return [found.isCurrent(), found.hasMetadata(), found.numChildren(bits), sorted(found.listChildrenNames(bits)), names(found.listAllChildren(bits))]
+
+
 @step("snapshotRevert", 3, lambda r: [any_name(r), flags(r, 1, 2, 4)])
 def snapshot_revert(dom, name, bits):
     dom.revertToSnapshot(dom.snapshotLookupByName(name), bits)
@@ -305,6 +395,12 @@ def checkpoint(dom, name, bits):
     return dom.checkpointCreateXML(f"<domaincheckpoint><name>{name}</name></domaincheckpoint>", bits).getName()
 
 
+@step("checkpointLook", 2, lambda r: [any_name(r), flags(r, 1, 2, 4)])
+def checkpoint_look(dom, name, bits):
+    found = dom.checkpointLookupByName(name)
+    return [names(found.listAllChildren(bits)), found.getXMLDesc(bits & ~4)]
+
+
 @step("checkpointDelete", 1, lambda r: [any_name(r), flags(r, 1, 2, 4)])
 def checkpoint_delete(dom, name, bits):
     dom.checkpointLookupByName(name).delete(bits)
@@ -318,7 +414,5 @@ def prepare():
 
 
 def make(r, length):
-    weights = [row[0] for row in STEPS.values()]
-    chosen = r.choices(list(STEPS), weights, k=length)
     first = [["create"]] if r.random() < 0.6 else [["createWithFlags", 1]] if r.random() < 0.4 else []
-    return first + [[name, *STEPS[name][1](r)] for name in chosen]
+    return first + DOMAIN.make(r, length)

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "compat")]
 import libvirt
+import object_steps
 import steps
 import world
 
@@ -32,37 +34,66 @@ def shown(value):
 
 
 class Listener:
-    KINDS = {name: getattr(libvirt, name) for name in dir(libvirt) if name.startswith("VIR_DOMAIN_EVENT_ID_")}
+    """Every event of every kind, as lists of words."""
+    VOLATILE = ("rtc_change", "balloon_change", "job_completed", "graphics")
 
     def __init__(self, conn):
         self.heard = []
-        for name, kind in self.KINDS.items():
-            if name != "VIR_DOMAIN_EVENT_ID_LAST":
-                conn.domainEventRegisterAny(None, kind, self.hear, name[len("VIR_DOMAIN_EVENT_ID_"):].lower())
+        for register, prefix in ((conn.domainEventRegisterAny, "VIR_DOMAIN_EVENT_ID_"), (conn.networkEventRegisterAny, "VIR_NETWORK_EVENT_ID_"),
+                                 (conn.storagePoolEventRegisterAny, "VIR_STORAGE_POOL_EVENT_ID_"), (conn.secretEventRegisterAny, "VIR_SECRET_EVENT_ID_")):
+            for name in (n for n in dir(libvirt) if n.startswith(prefix) and n != prefix + "LAST"):
+                register(None, getattr(libvirt, name), self.hear, name[len("VIR_"):].replace("DOMAIN_EVENT_ID_", "").lower())
 
-    def hear(self, _conn, _dom, *rest):
+    def hear(self, _conn, on, *rest):
         kind = rest[-1]
         if kind == "reboot":
             return  # firmware that finds nothing to boot resets the guest when it likes
-        volatile = kind in ("rtc_change", "balloon_change", "job_completed", "graphics")
-        self.heard.append([kind] if volatile else [kind, *(str(sorted(each.items()) if isinstance(each, dict) else each) for each in rest[:-1])])
+        who = [] if isinstance(on, libvirt.virDomain) else [on.UUIDString() if isinstance(on, libvirt.virSecret) else on.name()]
+        words = [] if kind in self.VOLATILE else [str(sorted(each.items()) if isinstance(each, dict) else each) for each in rest[:-1]]
+        self.heard.append([kind, *who, *words])
 
 
-def ask(conn, listener, name, args):
+def answer_of(ask, on, args):
     try:
-        domain = conn.lookupByUUIDString(steps.UUID)
-    except libvirt.libvirtError:
-        domain = None
-    if domain is None:
-        if name not in ("defineXML", "createXML", "restoreFlags", "saveImageGetXMLDesc"):
-            return {"gone": True}
-        domain = Nobody(conn)
-    try:
-        return {"value": shown(steps.STEPS[name][2](domain, *args))}
+        return {"value": shown(ask(on, *args))}
     except libvirt.libvirtError as error:
         return {"code": error.get_error_code(), "domain": error.get_error_domain(), "text": error.get_error_message()}
     except (LookupError, TypeError, ValueError) as error:  # the binding itself refused
         return {"value": type(error).__name__}
+
+
+class Domains:
+    """Walks with one guest."""
+
+    @staticmethod
+    def prepare(conn):
+        clean(conn)
+        steps.prepare()
+        conn.defineXML(steps.BASE)
+
+    @staticmethod
+    def ask(conn, name, args):
+        try:
+            domain = conn.lookupByUUIDString(steps.UUID)
+        except libvirt.libvirtError:
+            if name not in ("defineXML", "createXML", "restoreFlags", "restoreParams", "saveImageGetXMLDesc", "saveImageDefineXML"):
+                return {"gone": True}
+            domain = Nobody(conn)
+        return answer_of(steps.DOMAIN.steps[name][2], domain, args)
+
+
+class Objects:
+    """Walks with a host's other objects."""
+
+    @staticmethod
+    def prepare(conn):
+        object_steps.clean(conn)
+        shutil.rmtree(object_steps.POOLS, ignore_errors=True)
+        os.makedirs(object_steps.POOLS)
+
+    @staticmethod
+    def ask(conn, name, args):
+        return answer_of(object_steps.OBJECTS.steps[name][2], conn, args)
 
 
 class Nobody:
@@ -83,16 +114,14 @@ def clean(conn):
         domain.undefineFlags(EVERYTHING)
 
 
-def take(conn, listener, walk):
-    clean(conn)
-    steps.prepare()
-    conn.defineXML(steps.BASE)
+def take(kind, conn, listener, walk):
+    kind.prepare(conn)
     time.sleep(0.05)
     listener.heard.clear()
     answers = []
     for name, *args in walk:
         before = len(listener.heard)
-        answer = ask(conn, listener, name, args)
+        answer = kind.ask(conn, name, args)
         time.sleep(0.03)  # for events
         answer["events"] = listener.heard[before:]
         answers.append(answer)
@@ -119,6 +148,7 @@ def main():
 
     threading.Thread(target=loop, daemon=True).start()
     os.environ.pop("TMPDIR", None)
+    kind = {"domain": Domains, "objects": Objects}[sys.argv[3]]
     with open(sys.argv[1]) as f:
         walks = json.load(f)
     since = [None]
@@ -132,7 +162,7 @@ def main():
                 listener = Listener(conn)
             since[0] = time.monotonic()
             try:
-                answers = take(conn, listener, walk)
+                answers = take(kind, conn, listener, walk)
             except libvirt.libvirtError as error:
                 answers = [{"dead": True, "text": str(error)}]
             since[0] = None

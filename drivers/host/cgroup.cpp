@@ -141,11 +141,10 @@ void GuestCgroup::remove() const {
     using namespace std::chrono_literals;
     for (const auto& folder : folders) {
         std::error_code ignored;
-        // Parts of the guest that had limits of their own.
-        for (const auto& part : fs::directory_iterator(folder, ignored))
-            if (part.is_directory(ignored)) ::rmdir(part.path().c_str());
-        // The last thread of an ended process may still be on its way out.
+        // The last threads of an ended process may still be on their way out, of its parts as of the whole.
         for (int attempt = 0; attempt < 100; ++attempt) {
+            for (const auto& part : fs::directory_iterator(folder, ignored))
+                if (part.is_directory(ignored)) ::rmdir(part.path().c_str());
             if (::rmdir(folder.c_str()) == 0 || errno != EBUSY) break;
             std::this_thread::sleep_for(10ms);
         }

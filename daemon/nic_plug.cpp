@@ -24,7 +24,7 @@ static bool is_on_switch(const xml::Nic& nic) {
     return (type == NicType::bridge || type == NicType::network) && port && port->type == "openvswitch";
 }
 
-// What the kernel's bridges do not give a card is refused rather than left out.
+// What the kernel's bridges and links do not give a card is refused rather than left out.
 void check_plug_options(Host& host, const xml::Nic& nic) {
     if (nic.type == NicType::network && nic.virtual_port && !nic.virtual_port->type.empty()) {
         const auto network = host.networks().find_name(nic.source.network);
@@ -34,9 +34,12 @@ void check_plug_options(Host& host, const xml::Nic& nic) {
                       "<virtualport type='{}'> not supported for network '{}' which uses {}", nic.virtual_port->type,
                       network->name(), own ? "IP forwarding" : "a bridge device");
     }
-    const bool tagged = nic.type == NicType::hostdev || is_on_switch(nic) ||
-                        (nic.type == NicType::direct && nic.source.mode == xml::MacvtapMode::passthrough);
-    if (nic.actual_vlan() && !tagged)
+    const auto& port = nic.actual_virtual_port();
+    const bool handed_over = nic.type == NicType::hostdev || is_on_switch(nic);
+    if (port && !port->type.empty() && !handed_over)
+        rpc::fail(From::domain, Code::config_unsupported, "<virtualport type='{}'> is not supported for interfaces of type '{}'",
+                  port->type, xml::word(nic.actual_type()));
+    if (nic.actual_vlan() && !handed_over)
         rpc::fail(From::domain, Code::config_unsupported, "interface {} - vlan tag not supported for this connection type",
                   nic.mac.address.value_or(xml::MacAddress{}).text());
 }

@@ -2,6 +2,7 @@
 """Devices come, change and go: in running guests that see it happen, in stored documents, and in both at once."""
 
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -179,7 +180,8 @@ class Hotplug(world.Case):
         self.assertEqual(self.live(dom).find("devices/disk/source").get("file"), second)
         self.assertIn(second, virsh("qemu-monitor-command", "changer", "--hmp", "info block").out)
         self.assertEqual(self.stored(dom).find("devices/disk/source").get("file"), first)
-        self.assertEqual(self.events.trays[:2], [(alias, 0), (alias, 1)])
+        # The firmware's reset may close it in between, which QEMU tells nobody; then it is opened once more.
+        self.assertEqual([tray for tray, _ in itertools.groupby(self.events.trays)][:2], [(alias, 0), (alias, 1)])
         virsh("change-media", "changer", "hdc", "--eject", "--live", "--config")
         self.assertIsNone(self.live(dom).find("devices/disk/source[@file]"))
         self.assertIsNone(self.stored(dom).find("devices/disk/source[@file]"))

@@ -53,6 +53,13 @@ rpc::Fd open_queue(const std::string& name, int index, bool vnet_header, bool se
 
 // ---- passthrough ----
 
+// Whoever has the link has its address, too: that must not change before it is known that the link is free.
+void require_free(Netlink& netlink, const LinkInfo& parent) {
+    for (const auto& link : netlink.links())
+        if (link.kind == "macvtap" && link.parent == parent.index)
+            rpc::fail_errno(EBUSY, fmt::format("cannot give link {} to one guest alone: {} is on it", parent.name, link.name));
+}
+
 std::filesystem::path own_address_file(const std::filesystem::path& run, const std::string& parent) {
     return run / (parent + ".address");
 }
@@ -112,6 +119,7 @@ Tap create_macvtap(const MacvtapRequest& request, const std::filesystem::path& r
     const auto parent = netlink.link(request.parent);
     if (!parent) rpc::fail_errno(ENODEV, fmt::format("Unable to get index for interface {}", request.parent));
     const bool alone = request.mode == xml::MacvtapMode::passthrough;
+    if (alone) require_free(netlink, *parent);
     Tap tap;
     try {
         if (alone) borrow_address(netlink, *parent, request, run);

@@ -133,6 +133,17 @@ class Macvtap(world.Case):
         wait_for(lambda: address_of("lend0") == before, what="the link has its own address again")
 
     @world.only_lodge
+    def test_a_link_that_somebody_has_alone(self):
+        before = address_of("lend0")
+        first = self.start(direct(1, "passthrough"), "first")
+        with self.refused(libvirt.VIR_ERR_SYSTEM_ERROR, "cannot give link lend0 to one guest alone"):
+            self.start(direct(2, "passthrough"), "second")
+        self.assertEqual(address_of("lend0"), "52:54:00:00:77:01")
+        self.assertEqual(len(macvtaps()), 1)
+        first.destroy()
+        wait_for(lambda: address_of("lend0") == before, what="the link has its own address again")
+
+    @world.only_lodge
     def test_over_a_restart(self):
         before = address_of("lend0")
         self.conn.networkCreateXML(POOL.format("alone", "passthrough"))

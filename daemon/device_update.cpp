@@ -129,7 +129,7 @@ static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
     const Nic present = domain->live().devices.interfaces.at(plan.at.place);
     if (on_same_network(wanted, present)) { // it keeps what it was lent there
         wanted.actual = present.actual;
-        if (wanted.actual) wanted.actual->bandwidth = wanted.bandwidth;
+        if (wanted.actual && !same(wanted.bandwidth, present.bandwidth)) wanted.actual->bandwidth = wanted.bandwidth;
         if (wanted.actual && wanted.vlan) wanted.actual->vlan = wanted.vlan;
         wanted.source.dev = present.source.dev;
         wanted.source.mode = present.source.mode;

@@ -1,5 +1,6 @@
 #include "daemon/devices.hpp"
 #include "daemon/device_rules.hpp"
+#include "xml/domain/disk_names.hpp"
 
 namespace lodge::daemon {
 
@@ -17,9 +18,10 @@ xml::Device without_run(xml::Device device) {
     return device;
 }
 
-// Both documents get a card with the same address.
-void settle_mac(xml::Device& device) {
+// What does not depend on the document: both get a card with the same address, and a disk takes the place that its bus gives it.
+void settle(xml::Device& device) {
     if (auto* nic = std::get_if<xml::Nic>(&device); nic && !nic->mac.address) nic->mac.address = xml::MacAddress::random();
+    if (auto* disk = std::get_if<xml::Disk>(&device); disk && !disk->target.bus) disk->target.bus = xml::bus_by_name(*disk);
 }
 
 // What is wrong with the device alone comes before all that the document has against it.
@@ -62,7 +64,7 @@ Task<std::optional<xml::Domain>> with_changed(DomainPtr domain, xml::Device devi
 
 Task<> attach_device(DomainPtr domain, std::string text, unsigned affect) {
     xml::Device device = read_device(text, false);
-    settle_mac(device);
+    settle(device);
     std::optional<xml::Domain> stored;
     if (affect & config_flag) stored = co_await with_added(domain, device);
     if (affect & live_flag) {

@@ -163,6 +163,15 @@ class Hotplug(world.Case):
         for document in (self.live(dom), self.stored(dom)):
             self.assertIsNotNone(document.find("devices/controller[@type='scsi']"))
 
+    def test_disks_of_a_bus_stand_in_order(self):
+        dom = self.bare("order", "<controller type='scsi' model='virtio-scsi'/>", start=True)
+        for name in ("vdb", "sda", "sdc", "vdc", "sdb"):
+            text = f"<disk type='file' device='disk'><source file='{image('order-' + name)}'/><target dev='{name}'/></disk>"
+            dom.attachDeviceFlags(text, LIVE | CONFIG)
+        for document in (self.live(dom), self.stored(dom)):
+            names = [target.get("dev") for target in document.findall("devices/disk/target")]
+            self.assertEqual(names, ["vdb", "vdc", "sda", "sdb", "sdc"])
+
     def test_a_controller_that_nobody_asked_for_comes_untold(self):
         dom = self.bare("implied", "<controller type='scsi' model='virtio-scsi'/><controller type='scsi' index='3' model='virtio-scsi'/>")
         dom.attachDeviceFlags(disk_xml(image("implied"), "sdn", "scsi"), LIVE)

@@ -1,6 +1,5 @@
-#include "drivers/qemu/complete/disk_names.hpp"
 #include "drivers/qemu/complete/steps.hpp"
-#include <algorithm>
+#include "xml/domain/disk_names.hpp"
 #include <utility>
 
 namespace lodge::drivers::qemu {
@@ -11,22 +10,6 @@ using xml::DiskDevice;
 using xml::SourceType;
 
 namespace {
-
-struct PrefixRow {
-    std::string_view prefix;
-    DiskBus bus;
-};
-constexpr PrefixRow prefixes[] = {
-    {"fd", DiskBus::fdc},  {"hd", DiskBus::ide},  {"vd", DiskBus::virtio},
-    {"sd", DiskBus::scsi}, {"xvd", DiskBus::xen}, {"ubd", DiskBus::uml},
-};
-
-DiskBus bus_of_name(const Disk& disk) {
-    if (disk.device == DiskDevice::floppy) return DiskBus::fdc;
-    for (const auto& row : prefixes)
-        if (disk.target.dev.starts_with(row.prefix) && row.bus != DiskBus::fdc) return row.bus;
-    return DiskBus::ide;
-}
 
 template<class T> void drop_default(std::optional<T>& value) {
     if (value == T::default_) value.reset();
@@ -81,7 +64,7 @@ void complete_source(xml::StorageSource& source) {
 }
 
 void complete_disk(Disk& disk) {
-    if (!disk.target.bus) disk.target.bus = bus_of_name(disk);
+    if (!disk.target.bus) disk.target.bus = xml::bus_by_name(disk);
     if (disk.device == DiskDevice::cdrom) disk.readonly = true;
     if (disk.readonly && disk.snapshot == xml::SnapshotMode::no) disk.snapshot.reset();
     if (disk.target.tray == xml::TrayState::closed) disk.target.tray.reset();
@@ -91,42 +74,11 @@ void complete_disk(Disk& disk) {
     if (disk.encryption) complete_encryption(*disk.encryption);
 }
 
-// Disks of a bus stand together in order of their names.
-void insert_disk(std::vector<Disk>& disks, Disk disk) {
-    const auto index = disk_index(disk.target.dev);
-    auto after_last = disks.end();
-    for (auto present = disks.begin(); present != disks.end(); ++present) {
-        if (present->target.bus != disk.target.bus) continue;
-        if (disk_index(present->target.dev) > index) {
-            disks.insert(present, std::move(disk));
-            return;
-        }
-        after_last = std::next(present);
-    }
-    disks.insert(after_last, std::move(disk));
-}
-
 } // namespace
-
-std::optional<unsigned> disk_index(std::string_view name) {
-    for (const auto& row : prefixes) {
-        if (!name.starts_with(row.prefix)) continue;
-        auto rest = name.substr(row.prefix.size());
-        unsigned index = 0;
-        std::size_t letters = 0;
-        for (; letters < rest.size() && rest[letters] >= 'a' && rest[letters] <= 'z'; ++letters)
-            index = (letters ? (index + 1) * 26 : 0) + static_cast<unsigned>(rest[letters] - 'a');
-        rest.remove_prefix(letters); // what is left may number a partition
-        const bool digits = std::ranges::all_of(rest, [](char c) { return c >= '0' && c <= '9'; });
-        if (letters == 0 || !digits) return std::nullopt;
-        return index;
-    }
-    return std::nullopt;
-}
 
 void complete_disks(xml::Domain& domain) {
     auto given = std::exchange(domain.devices.disks, {});
-    for (auto& disk : given) insert_disk(domain.devices.disks, std::move(disk));
+    for (auto& disk : given) xml::insert_disk(domain.devices.disks, std::move(disk));
     for (auto& disk : domain.devices.disks) complete_disk(disk);
     if (domain.os.nvram && domain.os.nvram->type) complete_source(domain.os.nvram->source);
 }

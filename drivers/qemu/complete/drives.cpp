@@ -1,6 +1,6 @@
 // Places of disks and SCSI host devices on their controllers.
-#include "drivers/qemu/complete/disk_names.hpp"
 #include "drivers/qemu/complete/steps.hpp"
+#include "xml/domain/disk_names.hpp"
 #include <algorithm>
 
 namespace lodge::drivers::qemu {
@@ -48,7 +48,7 @@ DriveAddress free_scsi(const xml::Devices& devices) {
 void assign_drives(xml::Domain& domain) {
     for (auto& disk : domain.devices.disks) {
         if (disk.info.address || disk.target.dev.empty()) continue;
-        const auto index = disk_index(disk.target.dev);
+        const auto index = xml::disk_index(disk.target.dev);
         if (!index)
             rpc::fail(rpc::From::domain, rpc::Code::xml_error, "Unknown disk name '{}' and no address specified",
                       disk.target.dev);

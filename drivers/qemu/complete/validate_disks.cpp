@@ -1,5 +1,5 @@
-#include "drivers/qemu/complete/disk_names.hpp"
 #include "drivers/qemu/complete/validate.hpp"
+#include "xml/domain/disk_names.hpp"
 
 namespace lodge::drivers::qemu {
 
@@ -151,7 +151,7 @@ void check_name(const Disk& disk) {
     const auto& driver = disk.driver.name;
     if (!driver.empty() && driver != "qemu")
         unsupported(From::qemu, "unsupported driver name '{}' for disk '{}'", driver, name_of(disk));
-    if (!disk_index(name_of(disk))) unsupported(From::qemu, "invalid disk target '{}'", name_of(disk));
+    if (!xml::disk_index(name_of(disk))) unsupported(From::qemu, "invalid disk target '{}'", name_of(disk));
     if (std::isdigit(static_cast<unsigned char>(name_of(disk).back())))
         unsupported(From::qemu, "invalid disk target '{}', partitions can't appear in disk targets", name_of(disk));
 }

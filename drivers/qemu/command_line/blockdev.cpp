@@ -84,8 +84,13 @@ bool by_librbd(const StorageSource& source) { return source.encryption && source
 std::string encryption_secret(const Link& link) { return link.prefix + "-format-encryption-secret0"; }
 
 void put_backing(Json& json, const Link& link) {
-    if (link.backing.empty() || is_raw(link.format)) return; // raw images have nothing below
-    if (link.backing == "null")
+    const bool ends = link.backing == "null";
+    if (link.backing.empty()) return;
+    if (link.format < StorageFormat::cow) { // QEMU's drivers of these know nothing below them
+        if (!ends) rpc::fail(Code::config_unsupported, "storage format '{}' does not support backing store", word(link.format));
+        return;
+    }
+    if (ends)
         json["backing"] = nullptr;
     else
         json["backing"] = link.backing;

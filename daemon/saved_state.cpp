@@ -76,8 +76,9 @@ Task<drivers::SaveHead> save_head(DomainPtr domain, bool running) {
 
 Task<> save_domain(DomainPtr domain, std::string path, std::string document, unsigned flags) {
     domain->require_active();
-    require_no_block_jobs(*domain);
     const auto machine = domain->shared_machine();
+    co_await machine->state_keeper().require_savable();
+    require_no_block_jobs(*domain);
     const bool was_running = runs(*domain);
     std::exception_ptr failure;
     try {
@@ -254,6 +255,7 @@ Task<> after_dump(DomainPtr domain, bool was_running, unsigned flags) {
 Task<> dump_domain(DomainPtr domain, std::string path, unsigned format, unsigned flags) {
     domain->require_active();
     const bool was_running = runs(*domain), memory_only = flags & api::dump_memory_only;
+    if (!memory_only) co_await domain->machine().state_keeper().require_savable();
     drivers::DumpTarget target{path, memory_only, dump_format(format, memory_only), (flags & api::dump_bypass_cache) != 0};
     std::exception_ptr failure;
     try {

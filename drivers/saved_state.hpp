@@ -64,6 +64,9 @@ class StateKeeper {
   public:
     virtual ~StateKeeper() = default;
 
+    // Throws Code::operation_invalid, with the reasons, where the state of this guest cannot be carried to a file: to be asked
+    // before the guest is paused for it.
+    virtual Task<> require_savable() = 0;
     // Writes the guest's state; the guest stands still when it returns. A file that is not whole never looks so, and is removed
     // where it was made for this. Ends early with Code::operation_aborted at abort(), with QEMU's words when it fails.
     virtual Task<> save(SaveTarget target) = 0;

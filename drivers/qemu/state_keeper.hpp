@@ -21,6 +21,7 @@ class QemuStateKeeper final : public StateKeeper {
         : machine_(machine)
         , formats_(std::move(formats)) {}
 
+    Task<> require_savable() override;
     Task<> save(SaveTarget target) override;
     Task<> dump(DumpTarget target) override;
     Task<> give_up() override;

@@ -194,6 +194,26 @@ class Save(Guest):
         self.assertEqual(os.listdir(small), [])
         self.assertEqual(self.state(), "running (save canceled)")
 
+    def test_a_state_that_cannot_be_carried_is_refused_before_the_guest_is_paused(self):
+        image = "/run/tmp/old.vdi"
+        world.run("qemu-img", "create", "-f", "vdi", image, "4M")
+        os.chmod(image, 0o666)
+        events = world.Events()
+        self.addCleanup(events.close)
+        disk = f"<disk type='file'><driver name='qemu' type='vdi'/><source file='{image}'/><target dev='hda'/></disk>"
+        dom = self.conn.createXML(world.bare_xml("keeper", memory=64, devices=disk))
+        words = "cannot migrate domain: The vdi format used by node"
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, words, origin=libvirt.VIR_FROM_QEMU):
+            dom.save(IMAGE)
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, words, origin=libvirt.VIR_FROM_QEMU):
+            dom.coreDump(IMAGE)
+        self.assertFalse(os.path.exists(IMAGE))
+        self.assertEqual(self.state(), "running (booted)")
+        dom.coreDumpWithFormat(IMAGE, 0, libvirt.VIR_DUMP_MEMORY_ONLY)
+        events.wait("keeper", libvirt.VIR_DOMAIN_EVENT_RESUMED)
+        suspended = [event for _, event, _ in events.seen if event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED]
+        self.assertEqual(len(suspended), 1)  # by the dump that was made
+
     def test_the_guest_that_runs_already(self):
         self.start()
         virsh("save", "keeper", IMAGE)

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -53,6 +54,7 @@ class Monitor:
     def wait(self, *event):
         while event not in self.events:
             self.note(self.line())
+        self.events.clear()
 
     def close(self):
         self.stream.close()
@@ -187,6 +189,7 @@ def save_and_restore():
 
 
 def console():
+    world.guest_files()
     process, monitor = qemu_by_hand(
         "talking", "-kernel", world.KERNEL, "-initrd", world.INITRD, "-append", "console=ttyS0 quiet no_timer_check",
         "-chardev", "pty,id=serial", "-serial", "chardev:serial", "-device", "virtio-serial-pci", "-chardev", "pty,id=fast",
@@ -198,7 +201,7 @@ def console():
         files[label] = os.open(paths[label], os.O_RDWR | os.O_NOCTTY)
         tty.setraw(files[label], termios.TCSANOW)
     said = b""
-    while b"GUEST-UP" not in said:
+    while b"guest# " not in said:
         said += os.read(files["serial"], 4096)
     os.write(files["serial"], yardstick.TALK.encode() + b"\n")
     rate = yardstick.throughput(lambda: os.read(files["fast"], 65536))

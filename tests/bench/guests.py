@@ -64,7 +64,7 @@ def console(conn):
     world.guest_files()
     dom = conn.createXML(world.guest_xml("talking", nics=0, devices="<console type='pty'><target type='virtio'/></console>"))
     serial = world.Console("talking")
-    serial.expect("GUEST-UP")
+    serial.expect("guest# ")
     stream = conn.newStream()
     dom.openConsole("console1", stream)
     serial.send(yardstick.TALK + "\n")

@@ -16,7 +16,7 @@ import by_hand
 import guests
 import libvirt
 import world
-from yardstick import PEER, ROOT, cpu, load, log, median, memory, result, step
+from yardstick import PEER, ROOT, cpu, load, log, median, memory, result, step, timed
 
 DOCUMENT = f"{ROOT}/build/{world.preset()}/bench_document"
 DEFINITIONS = 5000

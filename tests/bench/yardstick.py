@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ DOMAIN_QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 FILLING, FILLING_BYTES = "/run/tmp/filling", 200 << 20
 SETTLED = 3  # seconds until firmware that finds nothing to boot idles
 # What a guest is told so that it talks on its second console, and how much that is.
-TALK_BYTES = 64 << 20
+TALK_BYTES = 16 << 20
 TALK = f"stty raw -F /dev/hvc0; head -c {TALK_BYTES} /dev/zero > /dev/hvc0"
 result = {}
 
@@ -27,15 +28,25 @@ def log(*words):
     print(f"[{PEER}]", *words, file=sys.stderr, flush=True)
 
 
+def give_up(*_):
+    raise TimeoutError("it takes too long")
+
+
+signal.signal(signal.SIGALRM, give_up)
+
+
 @contextlib.contextmanager
 def step(name):
     """A yardstick that cannot be measured leaves a hole in the table and says why."""
+    signal.alarm(120)
     try:
         yield
     except Exception as error:  # whatever a half-built peer comes up with
-        log(f"{name}: not measured: {error}")
+        log(f"{name}: not measured: {error or type(error).__name__}")
     else:
         log(name)
+    finally:
+        signal.alarm(0)
 
 
 def timed(action):

@@ -3,9 +3,10 @@
 #include "daemon/device_rules.hpp"
 #include "daemon/devices.hpp"
 #include "daemon/networks.hpp"
+#include "daemon/nic_plug.hpp"
 #include "daemon/nics.hpp"
 #include "daemon/volume_disks.hpp"
-#include "drivers/network/network_driver.hpp"
+#include "drivers/network/bandwidth.hpp"
 #include "xml/domain/check.hpp"
 
 namespace lodge::daemon {
@@ -111,10 +112,14 @@ Task<> change_bandwidth(std::string tap, std::optional<xml::Bandwidth> bandwidth
     if (bandwidth) co_await drivers::set_bandwidth(tap, *bandwidth);
 }
 
-Task<> change_plug(Host& host, Nic wanted, Nic present) {
+Task<> change_plug(DomainPtr domain, Nic wanted, Nic present) {
+    Host& host = domain->hypervisor().host();
     const std::string tap = present.target.dev;
     if (tap.empty()) co_return;
-    if (!same(wanted.actual_bandwidth(), present.actual_bandwidth())) co_await change_bandwidth(tap, wanted.actual_bandwidth());
+    if (!same(wanted.actual_bandwidth(), present.actual_bandwidth()) || wanted.source.port_id != present.source.port_id) {
+        co_await settle_promise(host, domain->live(), wanted);
+        co_await change_bandwidth(tap, wanted.actual_bandwidth());
+    }
     if (on_bridge(wanted) && wanted.source.bridge != present.source.bridge)
         move_plug(host, wanted, tap);
     else if (on_bridge(wanted) && wanted.port_isolated != present.port_isolated)
@@ -138,7 +143,7 @@ static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
     check_plug(wanted, present);
     check_plug_options(host, wanted);
     settle_bridge(host, wanted, present);
-    co_await change_plug(host, wanted, present);
+    co_await change_plug(domain, wanted, present);
     std::exception_ptr failure;
     try {
         const auto machine = domain->shared_machine();
@@ -148,9 +153,10 @@ static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
         failure = std::current_exception();
     }
     if (failure) {
-        co_await change_plug(host, present, wanted);
+        co_await change_plug(domain, present, wanted);
         std::rethrow_exception(failure);
     }
+    if (wanted.source.port_id != present.source.port_id) host.networks().forget_port(present);
     auto& live = domain->live().devices.interfaces.at(plan.at.place);
     if (is_changed(wanted, present))
         live = wanted;

@@ -17,8 +17,11 @@ static void describe(xml::Doc& doc, NetworkStatus& status) {
     doc.child("network", status.network);
 }
 
-std::string format_network_status(const xml::Network& network) {
+std::string format_network_status(const xml::Network& network, const std::map<rpc::Uuid, xml::NetworkPort>& ports) {
     NetworkStatus status;
+    status.class_ids.bitmap = "0-2"; // none, the bridge's whole and its rest
+    for (const auto id : promised_classes(ports)) status.class_ids.bitmap += fmt::format(",{}", id);
+    status.floor.sum = promised_sum(ports);
     status.network = network;
     return xml::format(status, status_root, {.live = true, .secret = true, .private_ = true});
 }

@@ -35,6 +35,7 @@ class Network : public std::enable_shared_from_this<Network> {
     std::optional<xml::Network> live, definition;
     // What clients plugged in, and what they changed of guests' plugs; the rest of these their live documents tell.
     std::map<rpc::Uuid, xml::NetworkPort> ports;
+    unsigned last_class = 2; // of traffic, given to a port; the first are the bridge's own
     bool autostart = false;
     // The bridge of a definition that is on its way in: nobody else may pick it meanwhile.
     std::string claimed_bridge;
@@ -50,20 +51,25 @@ using NetworkPtr = std::shared_ptr<Network>;
 // The status file of a running network, in libvirt's form: either daemon takes up what the other left running.
 struct NetworkStatus {
     struct ClassIds {
-        std::string bitmap = "0-2"; // of traffic classes
+        std::string bitmap; // of traffic classes that are in use
     };
     struct Floor {
-        std::uint64_t sum = 0;
+        std::uint64_t sum = 0; // kB/s that are promised
     };
     ClassIds class_ids;
     Floor floor;
     xml::Network network;
 };
-std::string format_network_status(const xml::Network& network);
+std::string format_network_status(const xml::Network& network, const std::map<rpc::Uuid, xml::NetworkPort>& ports);
 xml::Network parse_network_status(const std::string& text, const std::string& path);
 
 // The port that a guest's card is, as its network sees it.
 xml::NetworkPort port_of(const xml::Domain& guest, const xml::Nic& nic, const rpc::Uuid& uuid, const xml::Network& network);
+
+// Of the ports to which something was promised (network_promises.cpp).
+std::set<unsigned> promised_classes(const std::map<rpc::Uuid, xml::NetworkPort>& ports);
+std::uint64_t promised_sum(const std::map<rpc::Uuid, xml::NetworkPort>& ports); // kB/s
+unsigned class_of(const xml::NetworkPort& port);                                // 0: nothing was promised
 
 // The rules of virConnectListAllNetworks: filters of one group are alternatives, groups must all be met.
 bool matches_network_filter(const Network& network, unsigned flags);

@@ -61,19 +61,6 @@ xml::NetworkPort Networks::find_port(const Network& network, const rpc::Uuid& uu
     rpc::fail(From::network, Code::no_network_port, "Network port with UUID {} does not exist", uuid.text());
 }
 
-void Networks::forget_ports_of(const xml::Domain& guest) {
-    for (const auto& [name, network] : networks_.all())
-        for (const auto& nic : guest.devices.interfaces) {
-            const auto uuid = rpc::Uuid::parse(nic.source.port_id);
-            if (!uuid || network->ports.erase(*uuid) == 0) continue;
-            try {
-                store::remove_now(port_file(*network, *uuid));
-            } catch (const std::exception& error) {
-                log::warn("{}: {}", guest.name, error.what());
-            }
-        }
-}
-
 // ---- changes ----
 
 static void require_running(const Network& network) {
@@ -96,7 +83,8 @@ Task<> Networks::create_port(NetworkPtr network, xml::NetworkPort port, bool rec
         if (known.uuid == port.uuid)
             rpc::fail(From::network, Code::network_port_exist, "Network port with UUID {} already exists", port.uuid.text());
     co_await call_hook(*network->live, port, "port-created");
-    co_await keep_port(network, std::move(port));
+    co_await promise(network, port);
+    if (!network->ports.contains(port.uuid)) co_await keep_port(network, std::move(port));
 }
 
 // Whose guest runs, its plug stays.
@@ -114,6 +102,7 @@ Task<> Networks::delete_port(NetworkPtr network, rpc::Uuid uuid) {
     }
     store::remove_now(port_file(*network, uuid));
     network->ports.erase(uuid);
+    if (const auto class_id = class_of(port)) co_await release_class(network, class_id);
     co_await tell_hook(network->current(), port, "port-deleted", "begin");
 }
 
@@ -122,6 +111,8 @@ Task<> Networks::set_port_bandwidth(NetworkPtr network, rpc::Uuid uuid, std::opt
     auto port = find_port(*network, uuid);
     require_running(*network);
     port.bandwidth = std::move(bandwidth);
+    co_await promise(network, port);
+    if (const auto kept = network->ports.find(uuid); kept != network->ports.end()) port = kept->second;
     co_await keep_port(network, std::move(port));
 }
 

@@ -66,7 +66,7 @@ TEST_CASE("a status file comes back as it went", "[network]") {
                              "  <bridge name='virbr1' stp='on' delay='0'/>\n  <mac address='52:54:00:41:f8:a7'/>\n"
                              "  <ip address='10.1.5.1' netmask='255.255.255.0'>\n  </ip>\n</network>\n";
     const auto network = xml::parse_network(text);
-    const auto status = format_network_status(network);
+    const auto status = format_network_status(network, {});
     CHECK(
         status.starts_with("<networkstatus>\n  <class_id bitmap='0-2'/>\n  <floor sum='0'/>\n  <network>\n    <name>t</name>\n"));
     CHECK(xml::format_network(parse_network_status(status, "t.xml")) == text);

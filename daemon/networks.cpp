@@ -145,9 +145,10 @@ Task<NetworkPtr> Networks::create(xml::Network document) {
 
 // ---- up and down ----
 
-Task<> Networks::write_status(std::string name, xml::Network document) {
-    co_await store::replace_volatile(status_file(name),
-                                     store::definition_header("virsh net-edit " + name) + format_network_status(document));
+Task<> Networks::write_status(const Network& network, xml::Network document) {
+    const auto& name = network.name();
+    co_await store::replace_volatile(status_file(name), store::definition_header("virsh net-edit " + name) +
+                                                            format_network_status(document, network.ports));
 }
 
 Task<> Networks::bring_up(NetworkPtr network, xml::Network document) {
@@ -158,7 +159,7 @@ Task<> Networks::bring_up(NetworkPtr network, xml::Network document) {
     std::exception_ptr failure;
     try {
         co_await call_hook(document, {}, "started");
-        co_await write_status(network->name(), document);
+        co_await write_status(*network, document);
     } catch (...) {
         failure = std::current_exception();
     }
@@ -255,7 +256,7 @@ Task<> Networks::update(NetworkPtr network, Change change) {
     std::exception_ptr failure;
     try {
         co_await driver_.update(*network->live, *live);
-        co_await write_status(network->name(), *live);
+        co_await write_status(*network, *live);
     } catch (...) {
         failure = std::current_exception();
     }

@@ -51,8 +51,11 @@ class Networks {
     // refuse, and that it goes.
     Task<> call_port_hook(xml::Domain guest, xml::Nic nic);
     Task<> tell_port_hook(xml::Domain guest, xml::Nic nic);
-    // A guest is gone, and with it what clients changed of its plugs.
-    void forget_ports_of(const xml::Domain& guest);
+    // A card is unplugged, and with it goes what clients changed of its port, and what was promised to it.
+    void forget_port(const xml::Nic& nic);
+    // From now on the network promises what the port's document asks for, which may be nothing: network_promises.cpp. Throws with
+    // libvirt's words where it cannot, and leaves what was promised before.
+    Task<> promise(NetworkPtr network, xml::NetworkPort port);
 
     drivers::NetworkDriver& driver() { return driver_; }
 
@@ -73,7 +76,7 @@ class Networks {
     Task<> tell_hook(xml::Network document, std::optional<xml::NetworkPort> port, std::string operation, std::string phase);
     Task<> bring_up(NetworkPtr network, xml::Network document);
     Task<> store_definition(NetworkPtr network, xml::Network document);
-    Task<> write_status(std::string name, xml::Network document);
+    Task<> write_status(const Network& network, xml::Network document);
     void emit(const Network& network, unsigned event);
 
     NetworkPtr load_definition(const std::string& text, const std::string& file_name, const std::string& path);
@@ -82,6 +85,8 @@ class Networks {
     Task<> adopt(std::string text, std::string path);
     Task<> load_ports(NetworkPtr network);
     Task<> keep_port(NetworkPtr network, xml::NetworkPort port);
+    Task<> end_promise(NetworkPtr network, xml::NetworkPort before, xml::NetworkPort after);
+    Task<> release_class(NetworkPtr network, unsigned class_id);
 
     std::string definition_file(const std::string& name) const;
     std::string autostart_link(const std::string& name) const;

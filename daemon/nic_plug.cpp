@@ -2,6 +2,8 @@
 #include "daemon/domain.hpp"
 #include "daemon/networks.hpp"
 #include "daemon/nics.hpp"
+#include "drivers/network/bandwidth.hpp"
+#include "drivers/network/macvtap.hpp"
 #include "drivers/process/process.hpp"
 #include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
@@ -177,6 +179,13 @@ static drivers::Tap make_tap(Host& host, xml::Nic& nic) {
     return tap;
 }
 
+Task<> settle_promise(Host& host, const xml::Domain& guest, const xml::Nic& nic) {
+    const auto uuid = rpc::Uuid::parse(nic.source.port_id);
+    if (nic.type != NicType::network || !uuid) co_return;
+    const auto network = host.networks().find_name(nic.source.network);
+    if (network->is_active()) co_await host.networks().promise(network, port_of(guest, nic, *uuid, *network->live));
+}
+
 // While its queues are open here a failure closes them, and with them the kernel removes the tap.
 Task<drivers::NicBackend> make_plug(Host& host, const xml::Domain& guest, xml::Nic& nic) {
     check_plug_options(host, nic);
@@ -192,6 +201,7 @@ Task<drivers::NicBackend> make_plug(Host& host, const xml::Domain& guest, xml::N
     }
     std::exception_ptr failure;
     try {
+        co_await settle_promise(host, guest, nic);
         if (is_on_switch(nic)) co_await host.networks().driver().add_switch_port(switch_port(guest, nic));
         if (nic.type == NicType::ethernet) co_await settle_alone(nic);
         if (const auto& limits = nic.actual_bandwidth()) co_await drivers::set_bandwidth(nic.target.dev, *limits);
@@ -212,6 +222,7 @@ static Task<> pull_behind(Host& host, xml::Nic nic) {
 
 void pull_plug(Host& host, const xml::Domain& guest, const xml::Nic& nic) {
     const auto type = nic.actual_type();
+    host.networks().forget_port(nic);
     try {
         const bool alone = nic.source.mode == xml::MacvtapMode::passthrough;
         if (type == NicType::direct)

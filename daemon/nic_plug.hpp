@@ -11,4 +11,7 @@ Task<drivers::NicBackend> make_plug(Host& host, const xml::Domain& guest, xml::N
 // What can be pulled at once is; the rest goes on behind.
 void pull_plug(Host& host, const xml::Domain& guest, const xml::Nic& nic);
 
+// The card's network promises to it what its limits say now.
+Task<> settle_promise(Host& host, const xml::Domain& guest, const xml::Nic& nic);
+
 } // namespace lodge::daemon

@@ -119,7 +119,7 @@ void unplug_nics(Host& host, const xml::Domain& live) {
     const auto foreign = foreign_taps(host, live);
     for (const auto& nic : live.devices.interfaces)
         if (!nic.target.dev.empty() && !foreign.contains(nic.target.dev)) pull_plug(host, live, nic);
-    host.networks().forget_ports_of(live);
+    for (const auto& nic : live.devices.interfaces) host.networks().forget_port(nic);
     for (const auto& binding : bindings_of(live))
         if (!foreign.contains(binding.port.name))
             rpc::spawn(host.executor(), live.name + ": filter", host.nwfilters().release(binding.port.name, live.uuid));

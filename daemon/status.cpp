@@ -50,10 +50,31 @@ int number_of(Words words, std::string_view word) {
 
 // What a network made of the guest's wish for a network card.
 struct Plug {
-    std::string bridge;
+    std::optional<xml::NicType> type;
+    std::string bridge, link;
+    std::optional<xml::MacvtapMode> mode;
+    xml::NicActual actual;
 };
 void describe(xml::Doc& doc, Plug& plug) {
-    doc.group("actual", [&] { doc.group("source", [&] { doc.attribute("bridge", plug.bridge); }); });
+    doc.group("actual", [&] {
+        doc.attribute("type", plug.type);
+        doc.group("source", [&] {
+            doc.attribute("bridge", plug.bridge);
+            doc.attribute("dev", plug.link);
+            doc.attribute("mode", plug.mode);
+        });
+        doc.child("bandwidth", plug.actual.bandwidth);
+        doc.child("vlan", plug.actual.vlan);
+        doc.child("virtualport", plug.actual.virtual_port);
+    });
+}
+void take_over(xml::Nic& nic, Plug plug) {
+    if (nic.source.bridge.empty()) nic.source.bridge = plug.bridge;
+    if (!plug.type || nic.type != xml::NicType::network) return;
+    plug.actual.type = *plug.type;
+    nic.source.dev = plug.link;
+    nic.source.mode = plug.mode;
+    nic.actual = std::move(plug.actual);
 }
 
 struct LibvirtStatus {
@@ -83,7 +104,7 @@ DomainStatus from_libvirt(const std::string& text, const xml::ReadOptions& optio
     status.machine = text;
     auto& nics = read.domain.devices.interfaces;
     for (std::size_t i = 0; i < std::min(nics.size(), read.plugs.size()); ++i)
-        if (nics[i].source.bridge.empty()) nics[i].source.bridge = read.plugs[i].bridge;
+        take_over(nics[i], std::move(read.plugs[i]));
     status.domain = std::move(read.domain);
     return status;
 }

@@ -1,8 +1,9 @@
 // Calls that limit a domain's disks and cards, and watch how full a disk gets.
 #include "daemon/change.hpp"
 #include "daemon/lookup.hpp"
+#include "daemon/nic_plug.hpp"
 #include "daemon/params.hpp"
-#include "drivers/network/network_driver.hpp"
+#include "drivers/network/bandwidth.hpp"
 
 namespace lodge::daemon {
 
@@ -254,6 +255,26 @@ void change_rates(std::optional<xml::Bandwidth>& bandwidth, const Params& params
     bandwidth = wanted.inbound || wanted.outbound ? std::optional(wanted) : std::nullopt;
 }
 
+// All of it, or what was before.
+Task<> limit_card(DomainPtr domain, xml::Nic nic, std::optional<xml::Bandwidth> wanted) {
+    Host& host = domain->hypervisor().host();
+    const auto before = std::exchange(nic.actual_bandwidth(), wanted);
+    const std::string tap = nic.target.dev;
+    co_await settle_promise(host, domain->live(), nic);
+    co_await drivers::clear_bandwidth(tap);
+    std::exception_ptr failure;
+    try {
+        if (wanted) co_await drivers::set_bandwidth(tap, *wanted);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (!failure) co_return;
+    nic.actual_bandwidth() = before;
+    co_await settle_promise(host, domain->live(), nic);
+    if (before) co_await drivers::set_bandwidth(tap, *before);
+    std::rethrow_exception(failure);
+}
+
 Task<> set_interface(ClientPtr client, remote::DomainSetInterfaceParametersArgs args) {
     check_params(args.params, {{"inbound.average", ParamType::uint},
                                {"inbound.peak", ParamType::uint},
@@ -273,23 +294,11 @@ Task<> set_interface(ClientPtr client, remote::DomainSetInterfaceParametersArgs 
         change_rates(nic.bandwidth, args.params);
     }
     if (wants_live(affect)) {
-        const xml::Nic& nic = *find_card(domain->live(), args.device);
+        xml::Nic nic = *find_card(domain->live(), args.device);
         check_bandwidth(nic);
-        const auto before = nic.actual_bandwidth();
-        auto wanted = before;
+        auto wanted = nic.actual_bandwidth();
         change_rates(wanted, args.params);
-        const std::string tap = nic.target.dev;
-        co_await drivers::clear_bandwidth(tap);
-        std::exception_ptr failure;
-        try {
-            if (wanted) co_await drivers::set_bandwidth(tap, *wanted);
-        } catch (...) {
-            failure = std::current_exception();
-        }
-        if (failure) {
-            if (before) co_await drivers::set_bandwidth(tap, *before);
-            std::rethrow_exception(failure);
-        }
+        co_await limit_card(domain, std::move(nic), wanted);
         domain->require_active();
         find_card(domain->live(), args.device)->actual_bandwidth() = wanted;
         domain->keep_status();

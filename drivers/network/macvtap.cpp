@@ -1,7 +1,7 @@
 // Guests beside the host on one of its links. The kernel makes /dev/tapN with the link; QEMU gets it by descriptor.
+#include "drivers/network/macvtap.hpp"
 #include "drivers/host/netlink.hpp"
 #include "drivers/host/sysfs.hpp"
-#include "drivers/network/network_driver.hpp"
 #include "rpc/error.hpp"
 #include "rpc/log.hpp"
 #include <algorithm>

@@ -1,5 +1,6 @@
 #include "drivers/network/network_driver.hpp"
 #include "drivers/host/netlink.hpp"
+#include "drivers/network/bandwidth.hpp"
 #include "drivers/network/bridge.hpp"
 #include "drivers/network/dnsmasq.hpp"
 #include "drivers/network/firewall.hpp"
@@ -91,7 +92,7 @@ Task<> NetworkDriver::bring_up(NetworkDriver* driver, std::shared_ptr<Running> r
     co_await rpc::blocking([&network] { bring_up_bridge(network); });
     if (needs_dnsmasq(network)) running->dnsmasq = std::make_shared<Dnsmasq>(driver->executor_, driver->paths_, network);
     co_await join_zone(network);
-    if (network.bandwidth) co_await set_bandwidth(network.bridge_name(), *network.bandwidth);
+    if (network.bandwidth) co_await set_shared_bandwidth(network.bridge_name(), *network.bandwidth);
     co_await both(serve(running->dnsmasq), apply_firewall(network));
 }
 
@@ -101,7 +102,7 @@ Task<> NetworkDriver::start(xml::Network network) {
     running->network = std::move(network);
     const auto name = running->network.name;
     if (!running->network.has_own_bridge()) {
-        if (running->network.bandwidth) co_await set_bandwidth(running->network.bridge_name(), *running->network.bandwidth);
+        if (running->network.bandwidth) co_await set_shared_bandwidth(running->network.bridge_name(), *running->network.bandwidth);
         (*running_)[name] = running;
         co_return;
     }

@@ -3,8 +3,9 @@
 //
 // A running network needs nobody: bridge, rules and dnsmasq outlive the daemon, and adopt() takes them up again.
 #pragma once
+#include "drivers/network/open_vswitch.hpp"
+#include "drivers/network/tap.hpp"
 #include "rpc/task.hpp"
-#include "xml/domain/nic.hpp"
 #include "xml/network.hpp"
 #include <filesystem>
 #include <map>
@@ -28,77 +29,6 @@ struct Lease {
     std::string mac, iaid, ip, hostname, client_id;
     unsigned prefix = 0;
 };
-
-// A guest's plug on a bridge.
-struct TapRequest {
-    std::string bridge;                  // empty: none
-    bool on_switch = false;              // it is Open vSwitch's: the tap becomes a port by add_switch_port()
-    std::string device = "/dev/net/tun"; // what the kernel gives taps by
-    std::string name;                    // empty or a pattern with %d ("vnet%d"): the first free number
-    bool as_it_is = false;               // somebody else has made it, and looks after it
-    xml::MacAddress guest_mac; // the tap itself gets the same with 0xfe in front, so that the bridge never takes its address
-    unsigned queues = 1;
-    bool vnet_header = true;
-    bool vhost = false;    // also open /dev/vhost-net, once per queue; absent device: no descriptors, no error
-    bool isolated = false; // may talk to the bridge, not to other isolated ports
-    bool link_up = true;
-    bool forward_at_once = false;      // with STP: do not let the guest wait for 4 s of listening and learning
-    bool learn = true;                 // false (macTableManager='libvirt'): the kernel neither learns nor floods on this port
-    std::optional<unsigned> mtu;       // empty: the bridge's
-    std::optional<unsigned> rx_frames; // what the kernel gathers before it tells the guest
-};
-struct Tap {
-    std::string name;
-    std::vector<rpc::Fd> queues;
-    std::vector<rpc::Fd> vhosts;
-};
-// Blocks for well below a millisecond; fails with libvirt's words when the bridge is missing.
-Tap create_tap(const TapRequest& request);
-// Pulls the plug of a tap that still exists (QEMU's death removes it otherwise). No error when it is gone.
-void remove_tap(const std::string& name);
-void set_tap_link(const std::string& name, bool up);
-// Plugs a tap that is in use into the request's bridge instead, with its rules there. Failing, it stays where it was.
-void move_tap(const std::string& name, const TapRequest& request);
-void isolate_tap(const std::string& name, bool isolated);
-
-// A guest's plug on a link of the host's (<interface type='direct'>): frames go out beside the host's own.
-struct MacvtapRequest {
-    std::string parent;
-    std::string name; // empty: the first free macvtapN
-    xml::MacvtapMode mode = xml::MacvtapMode::vepa;
-    xml::MacAddress guest_mac;
-    unsigned queues = 1;
-    bool vnet_header = true;
-    bool link_up = true;
-};
-// How guests of a network stand beside the host; nothing where they are on a bridge or get hardware.
-std::optional<xml::MacvtapMode> macvtap_mode(const xml::Network& network);
-// Of the links that the network lends, the one with the fewest macvtaps; where a guest has a link for itself, a free one.
-// Nothing: there is none.
-std::optional<std::string> least_used_link(const xml::Network& network);
-// One that somebody else has made.
-Tap open_macvtap(const std::string& name, unsigned queues, bool vnet_header);
-bool is_macvtap(const std::string& name);
-// In passthrough the parent takes the guest's address; its own is kept in `run`. Throws Code::system_error.
-Tap create_macvtap(const MacvtapRequest& request, const std::filesystem::path& run);
-// Gives the parent its own address back. No error when it is gone.
-void remove_macvtap(const std::string& name, const std::string& parent, const std::filesystem::path& run);
-
-// <bandwidth> of a bridge or tap; a limit that the kernel cannot keep throws and leaves none. A new limit needs clear before.
-rpc::Task<> set_bandwidth(std::string device, xml::Bandwidth bandwidth);
-rpc::Task<> clear_bandwidth(std::string device);
-std::string bandwidth_batch(const std::string& device, const xml::Bandwidth& bandwidth);
-
-// A guest's plug on a switch of Open vSwitch.
-struct SwitchPort {
-    std::string bridge, tap, mac, interface_id, profile, vm_id;
-    std::optional<xml::Vlan> vlan;
-};
-std::vector<std::string> switch_port_words(const SwitchPort& port); // as ovs-vsctl wants them
-
-// The host's side of a tap that stands alone: its addresses and routes.
-void set_tap_addresses(const std::string& name, const std::vector<xml::NicIp>& addresses,
-                       const std::vector<xml::NicRoute>& routes);
 
 // Fills the pool of a network that names a physical function with the virtual ones of it. Throws Code::internal_error when there
 // are none.

@@ -1,5 +1,5 @@
+#include "drivers/network/tap.hpp"
 #include "drivers/host/netlink.hpp"
-#include "drivers/network/network_driver.hpp"
 #include "rpc/error.hpp"
 #include <cstring>
 #include <fcntl.h>

@@ -19,6 +19,10 @@ DEVICES = """
 <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"""
 
 
+LENT = "<network><name>lent</name><forward mode='bridge'><interface dev='lent0'/></forward></network>"
+LENT_CARD = """<interface type='network'><mac address='52:54:00:00:0a:01'/><source network='lent'/></interface>"""
+
+
 def filtered(document):
     return document.replace("<model type='virtio'/></interface>", "<model type='virtio'/><filterref filter='no-mac-spoofing'/></interface>")
 
@@ -45,7 +49,13 @@ class MoveIn(unittest.TestCase):
             disks = [(f"{POOL}/disk.qcow2", "qcow2")]
             cls.kept = conn.defineXML(filtered(world.guest_xml("kept", disks=disks, devices=DEVICES)))
             cls.kept.create()
-            transient = conn.createXML(world.bare_xml("transient"))
+            world.run("ip", "link", "add", "lent0", "up", "type", "veth", "peer", "name", "lent1")
+            macvtap = world.run("ip", "link", "add", "link", "lent0", "name", "try0", "type", "macvtap", check=False)
+            if macvtap.rc == 0:
+                world.run("ip", "link", "del", "try0")
+                conn.networkCreateXML(LENT)
+            transient = conn.createXML(world.bare_xml("transient", devices=LENT_CARD if macvtap.rc == 0 else ""))
+            cls.lent = transient.XMLDesc() if macvtap.rc == 0 else None
             paused = conn.defineXML(world.bare_xml("paused"))
             paused.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
             gone = conn.defineXML(world.bare_xml("gone"))
@@ -90,6 +100,14 @@ class MoveIn(unittest.TestCase):
         self.assertTrue(self.conn.storagePoolLookupByName("things").isActive())
         self.assertEqual(virsh("nwfilter-binding-list").out, self.bindings)
         self.assertIn("no-mac-spoofing", self.bindings)
+
+    def test_2_what_networks_lend(self):
+        if self.lent is None:
+            self.skipTest("this kernel has no macvtap")
+        dom = self.conn.lookupByName("transient")
+        self.assertEqual(dom.XMLDesc(), self.lent)
+        self.assertIn("<interface type='direct'>", self.lent)
+        self.assertEqual(len(self.conn.networkLookupByName("lent").listAllPorts()), 1)
 
     def test_3_the_guest_is_reached(self):
         console = world.Console("kept")

@@ -3,6 +3,8 @@
 
 import contextlib
 import os
+import re
+import signal
 import uuid
 
 import libvirt
@@ -64,6 +66,46 @@ class Ports(world.Case):
         with self.refused(libvirt.VIR_ERR_INVALID_ARG, "Port reclaim not requested but plug type is not none"):
             self.net.portCreateXML(plugged)
         self.net.portCreateXML(plugged, libvirt.VIR_NETWORK_PORT_CREATE_RECLAIM).delete()
+
+    def test_a_floor_is_promised_and_given_back(self):
+        if world.run("tc", "qdisc", "add", "dev", "virbr9", "root", "handle", "1:", "htb", check=False).rc:
+            self.skipTest("this kernel has no htb")
+        own = str(uuid.uuid4())
+        floor = "<bandwidth><inbound average='100' floor='{}'/></bandwidth>".format
+        with self.refused(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, "network 'ports' has no inbound QoS set", origin=libvirt.VIR_FROM_NETWORK):
+            self.net.portCreateXML(document(own, floor(300)))
+        self.net.destroy()
+        self.net = self.conn.networkCreateXML(NETWORK.replace("<bridge", "<bandwidth><inbound average='1000'/></bandwidth><bridge"))
+
+        def classes():
+            text = world.run("tc", "class", "show", "dev", "virbr9").out
+            return {number: rate for number, rate in re.findall(r"class htb 1:(\w+) .*?rate (\S+) ", text)}
+
+        self.assertEqual(classes(), {"1": "8Mbit", "2": "8Mbit"})
+        port = self.net.portCreateXML(document(own, floor(300)))
+        self.assertEqual(classes(), {"1": "8Mbit", "2": "5600Kbit", "3": "2400Kbit"})
+        self.assertIn("<bandwidth classID='3'>", port.XMLDesc())
+        self.assertIn("match 000a0b0c/ffffffff at -12", world.run("tc", "filter", "show", "dev", "virbr9").out)
+
+        card = f"<interface type='network'><mac address='52:54:00:01:02:03'/><source network='ports'/>{floor(500)}</interface>"
+        guest = self.conn.createXML(world.bare_xml("promised", devices=card))
+        self.assertEqual(classes(), {"1": "8Mbit", "2": "1600Kbit", "3": "2400Kbit", "4": "4Mbit"})
+        words = "Cannot plug '52:54:00:01:02:03' interface into 'virbr9' because new combined inbound floor=1001 would overcommit average=1000"
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, words, origin=libvirt.VIR_FROM_NETWORK):
+            guest.setInterfaceParameters("52:54:00:01:02:03", {"inbound.average": 100, "inbound.floor": 701})
+        guest.setInterfaceParameters("52:54:00:01:02:03", {"inbound.average": 100, "inbound.floor": 200})
+        self.assertEqual(classes(), {"1": "8Mbit", "2": "4Mbit", "3": "2400Kbit", "4": "1600Kbit"})
+        world.daemon.restart(signal.SIGKILL)
+        conn = self.connect()
+        guest, net = conn.lookupByName("promised"), conn.networkLookupByName("ports")
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "new combined inbound floor=1001"):
+            guest.setInterfaceParameters("52:54:00:01:02:03", {"inbound.average": 100, "inbound.floor": 701})
+        net.portLookupByUUIDString(own).setParameters({"inbound.average": 100})
+        self.assertEqual(classes(), {"1": "8Mbit", "2": "6400Kbit", "4": "1600Kbit"})
+        with open("/run/libvirt/network/ports.xml") as file:
+            self.assertIn("<class_id bitmap='0-2,4'/>\n  <floor sum='200'/>", file.read())
+        guest.destroy()
+        world.wait_for(lambda: classes() == {"1": "8Mbit", "2": "8Mbit"}, 10, "the promise is given back")
 
     def test_refusals(self):
         own = str(uuid.uuid4())

@@ -112,8 +112,8 @@ Task<> Networks::set_port_bandwidth(NetworkPtr network, rpc::Uuid uuid, std::opt
     require_running(*network);
     port.bandwidth = std::move(bandwidth);
     co_await promise(network, port);
-    if (const auto kept = network->ports.find(uuid); kept != network->ports.end()) port = kept->second;
-    co_await keep_port(network, std::move(port));
+    const auto kept = network->ports.find(uuid);
+    if (kept == network->ports.end() || !class_of(kept->second)) co_await keep_port(network, std::move(port));
 }
 
 Task<> Networks::load_ports(NetworkPtr network) {

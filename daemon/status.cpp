@@ -103,8 +103,7 @@ DomainStatus from_libvirt(const std::string& text, const xml::ReadOptions& optio
     status.agent_timeout = read.agent_timeout;
     status.machine = text;
     auto& nics = read.domain.devices.interfaces;
-    for (std::size_t i = 0; i < std::min(nics.size(), read.plugs.size()); ++i)
-        take_over(nics[i], std::move(read.plugs[i]));
+    for (std::size_t i = 0; i < std::min(nics.size(), read.plugs.size()); ++i) take_over(nics[i], std::move(read.plugs[i]));
     status.domain = std::move(read.domain);
     return status;
 }

@@ -120,8 +120,8 @@ rpc::Task<> add_promise(std::string bridge, xml::BandwidthRate limit, Promise pr
 }
 
 rpc::Task<> change_promise(std::string bridge, xml::BandwidthRate limit, Promise promise, std::uint64_t promised) {
-    const auto result = co_await run_batch(class_line("change", bridge, limit, promise) +
-                                           rest_line("change", bridge, limit, promised));
+    const auto result =
+        co_await run_batch(class_line("change", bridge, limit, promise) + rest_line("change", bridge, limit, promised));
     if (!result.exit.success()) fail(bridge, result);
 }
 

@@ -27,6 +27,7 @@ rpc::Task<> remove_promise(std::string bridge, xml::BandwidthRate limit, unsigne
 // What tc is told.
 std::string bandwidth_batch(const std::string& device, const xml::Bandwidth& bandwidth);
 std::string shared_bandwidth_batch(const std::string& bridge, const xml::Bandwidth& bandwidth);
-std::string promise_batch(const std::string& bridge, const xml::BandwidthRate& limit, const Promise& promise, std::uint64_t promised);
+std::string promise_batch(const std::string& bridge, const xml::BandwidthRate& limit, const Promise& promise,
+                          std::uint64_t promised);
 
 } // namespace lodge::drivers

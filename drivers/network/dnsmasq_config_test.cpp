@@ -135,9 +135,9 @@ TEST_CASE("a promise takes from what all others share") {
     const Promise promise{10, *xml::MacAddress::parse("52:54:00:0a:0b:0c"), 300};
     const std::string filter = "filter add dev br parent 1: protocol all prio 10 u32 match u16 0x5254 0xffff at -14 "
                                "match u32 0x000a0b0c 0xffffffff at -12 flowid 1:a\n";
-    CHECK(promise_batch("br", limit, promise, 700) == "class add dev br parent 1:1 classid 1:a htb rate 300kbps ceil 1000kbps\n" +
-                                                          filter +
-                                                          "class change dev br parent 1:1 classid 1:2 htb rate 300kbps ceil 1000kbps\n");
+    CHECK(promise_batch("br", limit, promise, 700) ==
+          "class add dev br parent 1:1 classid 1:a htb rate 300kbps ceil 1000kbps\n" + filter +
+              "class change dev br parent 1:1 classid 1:2 htb rate 300kbps ceil 1000kbps\n");
     limit.peak = xml::Rate{2000};
     CHECK(promise_batch("br", limit, promise, 2000).ends_with("classid 1:2 htb rate 1kbps ceil 2000kbps\n"));
 }

@@ -102,7 +102,8 @@ Task<> NetworkDriver::start(xml::Network network) {
     running->network = std::move(network);
     const auto name = running->network.name;
     if (!running->network.has_own_bridge()) {
-        if (running->network.bandwidth) co_await set_shared_bandwidth(running->network.bridge_name(), *running->network.bandwidth);
+        if (running->network.bandwidth)
+            co_await set_shared_bandwidth(running->network.bridge_name(), *running->network.bandwidth);
         (*running_)[name] = running;
         co_return;
     }

@@ -1,6 +1,6 @@
 // Taps: the plugs of guests on a bridge, on a switch or alone.
 #pragma once
-#include "rpc/fd.hpp"
+#include "rpc/task.hpp"
 #include "xml/domain/nic.hpp"
 
 namespace lodge::drivers {

@@ -59,14 +59,19 @@ Task<Figures> QemuMachine::figures(unsigned wanted, std::chrono::milliseconds pa
     const auto ask_if = [&](bool asked, const char* command, json arguments = nullptr) {
         return asked ? std::optional(qmp_->send(command, std::move(arguments))) : std::nullopt;
     };
-    const bool disks = wanted & figure::disks, vcpus = wanted & figure::vcpus, vm = wanted & figure::vm;
+    // QEMU is woken for each question: what the document answers already is not asked.
+    const auto& domain = *parts_.domain;
+    const bool counts = domain.type == xml::VirtType::kvm; // only the kernel does
+    const bool disks = (wanted & figure::disks) && !domain.devices.disks.empty();
+    const bool vcpus = counts && (wanted & figure::vcpus), vm = counts && (wanted & figure::vm);
     auto balloon = memory ? ask_if(true, "qom-get",
                                    {{"path", "/machine/peripheral/" + parts_.domain->devices.memballoon->info.alias},
                                     {"property", "guest-stats"}})
                           : std::nullopt;
     auto blockstats = ask_if(disks, "query-blockstats"), nodes = ask_if(disks, "query-named-block-nodes", {{"flat", true}});
-    auto iothreads = ask_if(wanted & figure::iothreads, "query-iothreads");
-    auto dirty_rate = ask_if(wanted & figure::dirty_rate, "query-dirty-rate");
+    auto iothreads = ask_if((wanted & figure::iothreads) && domain.iothreads, "query-iothreads");
+    const bool rests = dirty_rate_rests_ && !may_measure_dirty_rate_;
+    auto dirty_rate = ask_if((wanted & figure::dirty_rate) && !rests, "query-dirty-rate");
     auto schemas = ask_if((vm || vcpus) && kvm_schema_.empty(), "query-stats-schemas");
     auto of_vm = ask_if(vm, "query-stats", {{"target", "vm"}}), of_vcpus = ask_if(vcpus, "query-stats", {{"target", "vcpu"}});
 
@@ -76,7 +81,12 @@ Task<Figures> QemuMachine::figures(unsigned wanted, std::chrono::milliseconds pa
     if (stats) out.disks = block_figures(*parts_.domain, *stats);
     if (stats && graph) out.images = image_figures(*graph, *stats);
     if (const auto answer = co_await answers.take(iothreads)) out.iothreads = iothread_figures(*answer);
-    if (const auto answer = co_await answers.take(dirty_rate)) out.dirty_rate = dirty_rate_figures(*answer);
+    if (const auto answer = co_await answers.take(dirty_rate)) {
+        out.dirty_rate = dirty_rate_figures(*answer);
+        if (answer->value("status", "") == "unstarted") dirty_rate_rests_ = out.dirty_rate;
+    } else if ((wanted & figure::dirty_rate) && rests) {
+        out.dirty_rate = dirty_rate_rests_;
+    }
     if (const auto answer = co_await answers.take(schemas)) kvm_schema_ = kvm_schema(*answer);
     if (const auto answer = co_await answers.take(of_vm); answer && answer->size() == 1)
         out.vm = kvm_figures(answer->front(), kvm_schema_);
@@ -101,6 +111,7 @@ Task<std::map<std::string, std::string>> QemuMachine::disk_errors() {
 
 Task<> QemuMachine::start_dirty_rate(unsigned seconds, std::string mode) {
     const auto self = shared_from_this();
+    may_measure_dirty_rate_ = true;
     co_await ask("calc-dirty-rate", {{"calc-time", seconds}, {"mode", std::move(mode)}});
 }
 

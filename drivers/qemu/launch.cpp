@@ -354,7 +354,7 @@ Task<> Launch::begin() {
     const bool tuned = is_tuned(domain_) || has_late_vcpus(domain_);
     if (!request_.paused && !tuned) running = machine_->qmp().send("cont");
     if (!exact) co_await hear_answers();
-    co_await QemuMachine::count_vcpus(machine_);
+    machine_->begin_counting_vcpus();
     if (tuned) {
         if (!context_.incoming) co_await QemuMachine::plug_late_vcpus(machine_);
         co_await machine_->tune(request_.domain);

@@ -17,7 +17,10 @@ QemuMachine::QemuMachine(MachineParts parts)
     , keeper_(*this, parts_.image_formats)
     , block_jobs_(*this)
     , ended_(parts_.executor)
-    , tray_opened_(parts_.executor) {}
+    , vcpus_counted_(parts_.executor)
+    , tray_opened_(parts_.executor) {
+    vcpus_counted_.set();
+}
 
 QemuMachine::~QemuMachine() = default;
 
@@ -99,6 +102,7 @@ Task<> QemuMachine::await_end(std::shared_ptr<QemuMachine> self) {
     if (self->parts_.sink) co_await self->parts_.sink->on_machine_gone();
     std::string tail;
     Runtime runtime = self->parts_.runtime;
+    co_await self->vcpus_counted_.wait();
     // The kernel may keep a cgroup busy for a while after its last process has gone; nobody has to wait for that.
     const GuestCgroup cgroup = std::exchange(runtime.cgroup, {});
     rpc::spawn(self->parts_.executor, "cgroup removal", remove_cgroup(cgroup));
@@ -141,6 +145,7 @@ std::string QemuMachine::status() const {
 
 void QemuMachine::take_status(const json& status) {
     reboot_pending_ = status.value("reboot_pending", false);
+    may_measure_dirty_rate_ = true; // by the daemon that kept the status
     plugging_ = status.value("plugging", "");
     if (const int ending = status.value("ending", -1); ending >= 0) end_reason_ = static_cast<EndReason>(ending);
     if (const auto kept = status.find("backup"); kept != status.end()) backup_ = backup_from_status(*kept);

@@ -59,7 +59,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     // At start: CPUs that the document lets go later, in their order.
     static Task<> plug_late_vcpus(std::shared_ptr<QemuMachine> self);
     // Has the kernel count what each vCPU's thread takes.
-    static Task<> count_vcpus(std::shared_ptr<QemuMachine> self);
+    void begin_counting_vcpus();
     // After a restart of the daemon: what came and went meanwhile. `peripheral`: the answer to qom-list of that folder.
     static Task<> reconcile(std::shared_ptr<QemuMachine> self, json peripheral);
 
@@ -215,6 +215,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
 
     // vcpus.cpp
     static Task<> learn_vcpus(std::shared_ptr<QemuMachine> self);
+    static Task<> count_vcpus(std::shared_ptr<QemuMachine> self, unsigned count);
     static Task<std::vector<VcpuPlace>> places_on(std::shared_ptr<QemuMachine> self);
     static Task<> plug_vcpu(std::shared_ptr<QemuMachine> self, unsigned vcpu);
     static Task<> unplug_vcpu(std::shared_ptr<QemuMachine> self, unsigned vcpu);
@@ -253,11 +254,15 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     std::optional<PauseReason> asked_pause_; // why the next STOP comes
     std::optional<EndReason> end_reason_;
     rpc::Signal ended_;
+    rpc::Signal vcpus_counted_; // the last count that was begun is done
+    unsigned vcpu_counts_ = 0;
     std::vector<QmpEvent> early_; // ends that came before anybody could be told
     std::vector<int> vcpu_threads_;
     std::vector<std::string> vcpu_paths_; // in QEMU's tree
     PerfCounters perf_;
     std::map<std::string, std::string> kvm_schema_;      // asked for once
+    std::optional<DirtyRate> dirty_rate_rests_;          // what QEMU says as long as nobody has it measured
+    bool may_measure_dirty_rate_ = false;                // somebody has had it measured, or may have
     std::map<std::string, std::weak_ptr<Relay>> relays_; // by alias
     std::vector<std::weak_ptr<AgentCall>> agent_calls_;  // under way
     std::shared_ptr<Backup> backup_;

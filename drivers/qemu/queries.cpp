@@ -261,6 +261,7 @@ Task<BlockInfo> QemuMachine::block_info(std::string target) {
 // ---- plain words to QEMU ----
 
 Task<std::string> QemuMachine::monitor_command(std::string command, bool human, Fd file) {
+    may_measure_dirty_rate_ = true;
     const auto self = shared_from_this();
     if (human) {
         const json answer = co_await qmp_->send("human-monitor-command", {{"command-line", command}}, std::move(file)).result();

@@ -2,6 +2,7 @@
 // them in that order.
 #include "drivers/qemu/machine.hpp"
 #include "drivers/qemu/unplug.hpp"
+#include "rpc/log.hpp"
 #include <algorithm>
 
 namespace lodge::drivers::qemu {
@@ -50,15 +51,25 @@ Task<> QemuMachine::plug_vcpu(std::shared_ptr<QemuMachine> self, unsigned vcpu) 
     order["id"] = alias_of(vcpu);
     co_await self->ask("device_add", std::move(order));
     co_await learn_vcpus(self);
-    co_await count_vcpus(self);
+    self->begin_counting_vcpus();
 }
 
-Task<> QemuMachine::count_vcpus(std::shared_ptr<QemuMachine> self) {
-    co_await rpc::blocking([&] {
-        for (unsigned number = 0; number < self->vcpu_threads_.size(); ++number)
-            if (const int thread = self->vcpu_threads_[number]; thread != 0)
-                self->parts_.runtime.cgroup.count_vcpu(number, thread);
-    });
+// The kernel takes its time to move a thread into a group: nobody waits for that but the guest's end.
+void QemuMachine::begin_counting_vcpus() {
+    vcpus_counted_.reset();
+    background("counting of CPUs", count_vcpus(shared_from_this(), ++vcpu_counts_));
+}
+
+Task<> QemuMachine::count_vcpus(std::shared_ptr<QemuMachine> self, unsigned count) {
+    try {
+        co_await rpc::blocking([threads = self->vcpu_threads_, cgroup = self->parts_.runtime.cgroup] {
+            for (unsigned number = 0; number < threads.size(); ++number)
+                if (threads[number] != 0) cgroup.count_vcpu(number, threads[number]);
+        });
+    } catch (const std::exception& error) {
+        log::warn("{}: its CPUs are not counted: {}", self->name(), error.what());
+    }
+    if (count == self->vcpu_counts_) self->vcpus_counted_.set();
 }
 
 Task<> QemuMachine::plug_late_vcpus(std::shared_ptr<QemuMachine> self) {

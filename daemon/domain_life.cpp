@@ -41,10 +41,12 @@ void Domain::keep_status() {
     rpc::spawn(hypervisor_.host().executor(), name_ + ": cannot write status", write(shared_from_this()));
 }
 
-static bool listens_to_agent(const xml::Domain& domain) {
-    return std::ranges::any_of(domain.devices.channels, [](const auto& channel) {
+static const xml::Channel* agent_channel(const xml::Domain& domain) {
+    const auto& all = domain.devices.channels;
+    const auto found = std::ranges::find_if(all, [](const auto& channel) {
         return channel.target.type == xml::ChannelTargetType::virtio && channel.target.name == "org.qemu.guest_agent.0";
     });
+    return found == all.end() ? nullptr : &*found;
 }
 
 Task<> Domain::start(StartOptions options) {
@@ -104,14 +106,16 @@ Task<> Domain::start(StartOptions options) {
     const bool restored = static_cast<bool>(options.restore);
     const bool from_state = options.running_reason != static_cast<int>(api::domain_running_booted);
     const int resumed = from_state ? api::domain_event_resumed_from_snapshot : api::domain_event_resumed_unpaused;
-    if (listens_to_agent(*live_)) emit_agent_lifecycle(false, api::connect_domain_event_agent_lifecycle_reason_domain_started);
+    const auto* agent = agent_channel(*live_);
+    if (agent) emit_agent_lifecycle(false, api::connect_domain_event_agent_lifecycle_reason_domain_started);
     if (!options.paused && !restored) emit_lifecycle(api::domain_event_resumed, resumed);
     emit_lifecycle(api::domain_event_started, options.started_detail);
     if (!options.paused && restored) emit_lifecycle(api::domain_event_resumed, resumed);
     if (options.paused) emit_lifecycle(api::domain_event_suspended, options.paused_detail);
-    // The channel of a guest that comes back is as closed as it was, which libvirt tells once more.
-    if (restored && !options.paused && listens_to_agent(*live_))
-        emit_agent_lifecycle(false, api::connect_domain_event_agent_lifecycle_reason_channel);
+    // A guest that comes back may have its agent with it, and libvirt tells of it either way.
+    if (restored && !options.paused && agent)
+        emit_agent_lifecycle(agent->target.state == xml::ChannelState::connected,
+                             api::connect_domain_event_agent_lifecycle_reason_channel);
     if (early_end_) co_return ended(*early_end_);
     if (options.autodestroy)
         options.autodestroy->on_departure([weak = weak_from_this(), executor = host.executor()] {

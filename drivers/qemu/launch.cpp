@@ -362,6 +362,8 @@ Task<> Launch::begin() {
         if (!request_.paused) running = machine_->qmp().send("cont");
     }
     if (running) co_await running->result();
+    // A guest that comes back opens its channels when it goes on.
+    if (running && request_.restore) machine_->take_channels(co_await machine_->qmp().ask("query-chardev"));
     machine_->limit_logs();
     machine_->supervise(request_.paused ? RunState::paused : RunState::running);
 }

@@ -195,12 +195,21 @@ void QemuMachine::limit_logs() {
     limit_all(devices.rngs);
 }
 
+// Whether the guest has them open.
+void QemuMachine::take_channels(const json& query_chardev) {
+    std::map<std::string, bool> open;
+    for (const auto& device : query_chardev) open[device.value("label", "")] = device.value("frontend-open", false);
+    for (auto& channel : parts_.domain->devices.channels)
+        if (channel.target.type == xml::ChannelTargetType::virtio)
+            channel.target.state =
+                open["char" + channel.info.alias] ? xml::ChannelState::connected : xml::ChannelState::disconnected;
+}
+
 // Only QEMU knows which pseudo terminals it got.
 void QemuMachine::take_ptys(const json& query_chardev) {
     std::map<std::string, std::string> paths;
-    std::map<std::string, bool> open;
+    take_channels(query_chardev);
     for (const auto& device : query_chardev) {
-        open[device.value("label", "")] = device.value("frontend-open", false);
         const std::string file = device.value("filename", "");
         if (file.starts_with("pty:")) paths[device.value("label", "")] = file.substr(4);
     }
@@ -210,10 +219,6 @@ void QemuMachine::take_ptys(const json& query_chardev) {
                 device.source.edit_first().path = path->second;
     };
     auto& devices = parts_.domain->devices;
-    for (auto& channel : devices.channels)
-        if (channel.target.type == xml::ChannelTargetType::virtio)
-            channel.target.state =
-                open["char" + channel.info.alias] ? xml::ChannelState::connected : xml::ChannelState::disconnected;
     fill(devices.serials);
     fill(devices.parallels);
     fill(devices.channels);

@@ -54,6 +54,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     void catch_up(const std::string& run_state);
     void take_vcpus(const json& query_cpus_fast);
     void take_ptys(const json& query_chardev);
+    void take_channels(const json& query_chardev);
     void take_status(const json& status);
     void remember_asked_cpu(xml::Cpu cpu);
     // At start: CPUs that the document lets go later, in their order.

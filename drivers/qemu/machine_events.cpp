@@ -67,7 +67,8 @@ const QemuMachine::EventRow QemuMachine::event_rows[] = {
          for (auto& channel : m.parts_.domain->devices.channels) {
              if (channel.info.alias != text(e.data, "id")) continue;
              const bool open = truth(e.data, "open");
-             channel.target.state = open ? xml::ChannelState::connected : xml::ChannelState::disconnected;
+             const auto state = open ? xml::ChannelState::connected : xml::ChannelState::disconnected;
+             if (std::exchange(channel.target.state, state) == state) return; // known from an answer
              if (!open && channel.target.name == "org.qemu.guest_agent.0") m.on_agent_gone();
              return m.tell(event::ChannelChanged{channel.target.name, open});
          }

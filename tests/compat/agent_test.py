@@ -176,6 +176,53 @@ class Agent(world.Case):
             self.guest.agentSetResponseTimeout(-3)
 
 
+class ComesBack(world.Case):
+    """A guest that is put aside and brought back is still connected to its agent."""
+
+    PING = '{"execute":"guest-ping"}'
+    STARTED, OF_CHANNEL = libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_DOMAIN_STARTED, libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL
+    ON, OFF = libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED, libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED
+
+    def check(self, what):
+        with self.subTest(what):
+            wait_for(lambda: self.told == [(self.OFF, self.STARTED), (self.ON, self.OF_CHANNEL)], 10, lambda: f"the agent's events, not {self.told}")
+            guest = self.conn.lookupByName("returner")
+            self.assertIn("state='connected'", guest.XMLDesc())
+            self.assertEqual(json.loads(libvirt_qemu.qemuAgentCommand(guest, self.PING, 30, 0)), {"return": {}})
+            self.told.clear()
+            return guest
+
+    def test_after_saves_and_snapshots(self):
+        disk = f"{world.IMAGES}/returner.qcow2"
+        world.run("qemu-img", "create", "-f", "qcow2", disk, "8M")
+        os.chmod(disk, 0o666)
+        events = world.Events()
+        self.addCleanup(events.close)
+        self.told = []
+        events.conn.domainEventRegisterAny(
+            None, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, lambda _conn, _dom, *told: self.told.append(told[:2]), None
+        )
+        self.conn = self.connect()
+        guest = self.conn.defineXML(agent_guest("returner", disk=disk).replace("type='raw'", "type='qcow2'"))
+        guest.create()
+        wait_for(lambda: "state='connected'" in guest.XMLDesc(), 120, "the agent opens its channel")
+        guest = self.check("start")
+        guest.save("/run/tmp/returner")
+        self.conn.restore("/run/tmp/returner")
+        guest = self.check("restore")
+        guest.managedSave()
+        guest.create()
+        guest = self.check("managed save")
+        snapshot = guest.snapshotCreateXML("<domainsnapshot><name>one</name></domainsnapshot>")
+        guest.revertToSnapshot(snapshot)
+        guest = self.check("reverted while it runs")
+        guest.destroy()
+        guest.revertToSnapshot(snapshot)
+        self.check("reverted while it is off")
+        guest.destroy()
+        snapshot.delete()
+
+
 class NoAgent(world.Case):
     def test_a_guest_that_is_off(self):
         off = self.connect().defineXML(world.bare_xml("off", devices=CHANNEL))

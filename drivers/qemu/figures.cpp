@@ -62,6 +62,8 @@ Task<Figures> QemuMachine::figures(unsigned wanted, std::chrono::milliseconds pa
     // QEMU is woken for each question: what the document answers already is not asked.
     const auto& domain = *parts_.domain;
     const bool counts = domain.type == xml::VirtType::kvm; // only the kernel does
+    if (!counts && (wanted & figure::vm)) out.vm.emplace();
+    if (!counts && (wanted & figure::vcpus)) out.vcpus.emplace();
     const bool disks = (wanted & figure::disks) && !domain.devices.disks.empty();
     const bool vcpus = counts && (wanted & figure::vcpus), vm = counts && (wanted & figure::vm);
     auto balloon = memory ? ask_if(true, "qom-get",

@@ -149,6 +149,7 @@ void Domain::taint(Taint taint) {
 }
 
 void Domain::handle(const event::RtcChange& e) {
+    keep_status();
     emit<remote::DomainEventCallbackRtcChangeCall, remote::DomainEventRtcChangeCall>(api::domain_event_id_rtc_change,
                                                                                      {0, {wire(), e.offset_s}});
 }

@@ -216,7 +216,9 @@ Task<> Domain::destroy(bool graceful) {
     require_active();
     auto machine = machine_; // the end event lets go of it
     // libvirt's clients hear of the host's wish first; one that may be refused is none yet.
-    if (!graceful && hypervisor_.is_persistent()) handle(event::ShuttingDown{.by_guest = false});
+    // Of a guest whose power-off is a restart libvirt takes any end for one.
+    const bool restarts = live_ && live_->on_poweroff == xml::LifecycleAction::restart;
+    if (!graceful && !restarts && hypervisor_.is_persistent()) handle(event::ShuttingDown{.by_guest = false});
     co_await machine->destroy(graceful, drivers::EndReason::destroyed);
     if (machine_) ended(drivers::EndReason::destroyed);
 }

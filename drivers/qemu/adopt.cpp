@@ -1,4 +1,5 @@
 // Finding a guest again that an earlier daemon started: by pid and start time, then over its monitor socket.
+#include "drivers/qemu/answers.hpp"
 #include "drivers/qemu/launch.hpp"
 #include "drivers/qemu/libvirt_status.hpp"
 #include "drivers/qemu/machine.hpp"
@@ -46,10 +47,12 @@ Task<std::string> resync(std::shared_ptr<QemuMachine> machine) {
     auto cpus = qmp.send("query-cpus-fast");
     auto peripheral = qmp.send("qom-list", {{"path", "/machine/peripheral"}});
     auto jobs = qmp.send("query-jobs");
+    auto memories = qmp.send("query-memory-devices");
     co_await qmp.greeting(5s);
     machine->take_ptys(co_await chardevs.result(5s));
     machine->take_vcpus(co_await cpus.result(5s));
     co_await QemuMachine::reconcile(machine, co_await peripheral.result(5s));
+    take_memory_devices(machine->domain(), co_await memories.result(5s));
     machine->block_jobs()->resync(co_await jobs.result(5s));
     co_return (co_await status.result(5s)).value("status", "");
 }

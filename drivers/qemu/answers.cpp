@@ -121,6 +121,27 @@ std::vector<IoThreadInfo> iothread_figures(const json& iothreads) {
     return list;
 }
 
+void take_memory_size(xml::Domain& domain, xml::MemoryDevice& memory, std::uint64_t kib) {
+    const std::uint64_t before = memory.target.current ? memory.target.current->value : 0;
+    if (auto& all = domain.current_memory) all->value = all->value - std::min(all->value, before) + kib;
+    memory.target.current = xml::Kibibytes{kib};
+}
+
+void take_memory_devices(xml::Domain& domain, const json& memory_devices) {
+    std::map<std::string, const json*> by_alias;
+    for (const auto& device : memory_devices)
+        if (const auto data = device.find("data"); data != device.end()) by_alias[data->value("id", "")] = &*data;
+    for (auto& memory : domain.devices.memories) {
+        const auto found = by_alias.find(memory.info.alias);
+        if (found == by_alias.end()) continue;
+        const json& data = *found->second;
+        if (memory.info.is(xml::AddressType::dimm))
+            memory.info.address->dimm.base = xml::Hex<1, std::uint64_t>{data.value("addr", std::uint64_t{0})};
+        if (memory.model == xml::MemoryModel::virtio_mem)
+            take_memory_size(domain, memory, data.value("size", std::uint64_t{0}) / 1024);
+    }
+}
+
 DirtyRate dirty_rate_figures(const json& dirty_rate) {
     static constexpr std::string_view states[] = {"unstarted", "measuring", "measured"}; // VIR_DOMAIN_DIRTYRATE_*
     DirtyRate out;

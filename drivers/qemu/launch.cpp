@@ -1,6 +1,7 @@
 #include "drivers/qemu/launch.hpp"
 #include "drivers/host/node.hpp"
 #include "drivers/host/sysfs.hpp"
+#include "drivers/qemu/answers.hpp"
 #include "drivers/qemu/dac_label.hpp"
 #include "drivers/qemu/failure.hpp"
 #include "drivers/qemu/firmware.hpp"
@@ -147,7 +148,7 @@ class Launch {
     std::shared_ptr<QemuMachine> machine_;
     Fd connection_;
     std::vector<std::pair<std::string, Qmp::Pending>> orders_; // that must not be refused
-    std::optional<Qmp::Pending> chardevs_, cpus_, balloon_;
+    std::optional<Qmp::Pending> chardevs_, cpus_, balloon_, memories_;
     StreamFilter state_; // what a restored guest's state comes from
 };
 
@@ -287,6 +288,7 @@ void Launch::say_hello() {
     }
     chardevs_ = qmp.send("query-chardev");
     cpus_ = qmp.send("query-cpus-fast");
+    if (!domain_.devices.memories.empty()) memories_ = qmp.send("query-memory-devices");
 }
 
 // That it was looked at is no difference.
@@ -308,6 +310,7 @@ Task<> Launch::hear_answers() {
         const auto size = answer.value("return", json::object()).value("actual", std::uint64_t{0});
         domain_.current_memory = xml::Kibibytes{size ? size / 1024 : domain_.total_memory_kib()};
     }
+    if (memories_) take_memory_devices(domain_, co_await memories_->result());
     const json cpus = co_await cpus_->result();
     machine_->take_vcpus(cpus);
     const auto asked = domain_.cpu;

@@ -20,6 +20,7 @@ QemuMachine::QemuMachine(MachineParts parts)
     , vcpus_counted_(parts_.executor)
     , tray_opened_(parts_.executor) {
     vcpus_counted_.set();
+    if (const auto& clock = parts_.domain->clock) first_adjustment_ = std::strtoll(clock->adjustment.c_str(), nullptr, 10);
 }
 
 QemuMachine::~QemuMachine() = default;
@@ -138,6 +139,7 @@ std::string QemuMachine::status() const {
     if (backup_) out["backup"] = backup_status(*backup_);
     if (block_jobs_.any()) out["block_jobs"] = block_jobs_.status();
     out["last_block_number"] = last_block_number_;
+    if (first_adjustment_ != 0) out["first_adjustment"] = first_adjustment_;
     if (!plugging_.empty()) out["plugging"] = plugging_;
     if (asked_cpu_) out["asked_cpu"] = xml::format(*asked_cpu_, "cpu");
     return out.dump();
@@ -151,6 +153,7 @@ void QemuMachine::take_status(const json& status) {
     if (const auto kept = status.find("backup"); kept != status.end()) backup_ = backup_from_status(*kept);
     if (const auto kept = status.find("block_jobs"); kept != status.end()) block_jobs_.take_status(*kept);
     last_block_number_ = status.value("last_block_number", 0U);
+    first_adjustment_ = status.value("first_adjustment", std::int64_t{0});
     if (const auto cpu = status.value("asked_cpu", ""); !cpu.empty()) remember_asked_cpu(xml::parse<xml::Cpu>(cpu, "cpu"));
 }
 

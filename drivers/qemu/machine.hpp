@@ -225,6 +225,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     static Task<> detach_from(std::shared_ptr<QemuMachine> self, xml::DeviceAt device, bool wait);
     void on_device_deleted(const std::string& alias);
     void on_unplug_refused(const std::string& alias);
+    void on_rtc_change(std::int64_t offset);
     void on_memory_resized(const std::string& alias, std::uint64_t kib);
     void on_memory_failure(const json& data);
     static Task<> finish_unplug(std::shared_ptr<QemuMachine> self, std::string alias);
@@ -251,6 +252,7 @@ class QemuMachine final : public Machine, public std::enable_shared_from_this<Qe
     RunState state_ = RunState::paused;
     bool supervised_ = false;
     bool told_not_running_ = false;          // the sink believes that the guest stands still
+    std::int64_t first_adjustment_ = 0;      // s; of a variable clock, at the start
     bool reboot_pending_ = false;            // the next power-off of the guest is a reboot that was asked for
     std::optional<PauseReason> asked_pause_; // why the next STOP comes
     std::optional<EndReason> end_reason_;

@@ -1,4 +1,5 @@
 // What QEMU tells, turned into what a driver tells: one row per event of QEMU.
+#include "drivers/qemu/answers.hpp"
 #include "drivers/qemu/machine.hpp"
 #include "rpc/log.hpp"
 #include "xml/domain/domain.hpp"
@@ -41,7 +42,7 @@ const QemuMachine::EventRow QemuMachine::event_rows[] = {
     {"STOP", [](QemuMachine& m, const QmpEvent&) { m.on_stop(); }},
     {"RESUME", [](QemuMachine& m, const QmpEvent&) { m.on_resume(); }},
     {"GUEST_PANICKED", [](QemuMachine& m, const QmpEvent& e) { m.on_panic(e.data); }},
-    {"RTC_CHANGE", [](QemuMachine& m, const QmpEvent& e) { m.tell(event::RtcChange{number(e.data, "offset")}); }},
+    {"RTC_CHANGE", [](QemuMachine& m, const QmpEvent& e) { m.on_rtc_change(number(e.data, "offset")); }},
     {"WATCHDOG",
      [](QemuMachine& m, const QmpEvent& e) {
          const int action = watchdog_action(text(e.data, "action"));
@@ -109,13 +110,18 @@ void QemuMachine::on_event(const QmpEvent& event) {
         if (event.name == row.name) return row.handle(*this, event);
 }
 
+static bool is_restarted(std::optional<LifecycleAction> action) {
+    return action == LifecycleAction::restart || action == LifecycleAction::rename_restart;
+}
+
 // QEMU runs with -no-shutdown: a guest that powered off stands still until we say what becomes of it.
 void QemuMachine::on_shutdown(const json& data) {
     const std::string reason = text(data, "reason");
     const bool ended_by_host = reason == "host-qmp-quit" || reason == "host-signal";
     if (ended_by_host && end_reason_.value_or(EndReason::destroyed) == EndReason::destroyed) {
         if (!end_reason_) end_reason_ = EndReason::shutdown; // at somebody else's word
-        return tell(event::ShuttingDown{false});
+        if (!is_restarted(parts_.domain->on_poweroff)) tell(event::ShuttingDown{false});
+        return;
     }
     if (end_reason_) return;             // it goes already, at our word
     if (reason == "guest-panic") return; // GUEST_PANICKED decides
@@ -127,9 +133,12 @@ void QemuMachine::on_shutdown(const json& data) {
         tell(event::ShuttingDown{truth(data, "guest")});
         return background("cannot end", power_off(shared_from_this(), EndReason::shutdown));
     }
+    const auto next = parts_.domain->on_poweroff.value_or(LifecycleAction::destroy);
+    if (is_restarted(next)) // a reset in other words: no news
+        return background("cannot restart", start_again(shared_from_this()));
     told_not_running_ = true;
     tell(event::ShuttingDown{truth(data, "guest")});
-    obey(parts_.domain->on_poweroff.value_or(LifecycleAction::destroy), EndReason::shutdown);
+    obey(next, EndReason::shutdown);
 }
 
 void QemuMachine::on_panic(const json& data) {
@@ -214,12 +223,19 @@ void QemuMachine::on_memory_failure(const json& data) {
 }
 
 // The guest took memory from a virtio-mem device, or gave some back.
+// QEMU counts from the time that it was started with. A clock that varies goes on, at the next start, where its guest set it.
+void QemuMachine::on_rtc_change(std::int64_t offset) {
+    if (auto& clock = parts_.domain->clock; clock && clock->offset == xml::ClockOffset::variable) {
+        offset += first_adjustment_;
+        clock->adjustment = std::to_string(offset);
+    }
+    tell(event::RtcChange{offset});
+}
+
 void QemuMachine::on_memory_resized(const std::string& alias, std::uint64_t kib) {
     for (auto& memory : parts_.domain->devices.memories) {
         if (memory.info.alias != alias) continue;
-        const std::uint64_t before = memory.target.current ? memory.target.current->value : 0;
-        if (auto& all = parts_.domain->current_memory) all->value = all->value - std::min(all->value, before) + kib;
-        memory.target.current = xml::Kibibytes{kib};
+        take_memory_size(*parts_.domain, memory, kib);
         return tell(event::MemoryDeviceSize{alias, kib});
     }
 }

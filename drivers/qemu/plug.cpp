@@ -1,6 +1,7 @@
 // Plugging a device into a running QEMU: what it needs on the host, its back ends, the device itself. Every step knows how it is
 // undone, and a failure undoes them all, the last one first.
 #include "drivers/qemu/plug.hpp"
+#include "drivers/qemu/answers.hpp"
 #include "drivers/qemu/helpers/helpers.hpp"
 #include "drivers/qemu/host_devices.hpp"
 #include "drivers/qemu/host_side.hpp"
@@ -452,6 +453,8 @@ Task<> Plug::plug(MemoryDevice& memory) {
     co_await steps_.step("object-add", json(backend_json(*plan_, memory, context_)), "object-del",
                          {{"id", "mem" + memory.info.alias}});
     co_await add_device(device_json(*plan_, memory, context_));
+    take_memory_devices(*plan_, co_await machine_->qmp().ask("query-memory-devices"));
+    memory = plan_->devices.memories[at_.place];
 }
 
 static Task<> plug_in(std::shared_ptr<QemuMachine> machine, Attachment attachment) {

@@ -11,8 +11,10 @@ import struct
 import subprocess
 import threading
 import time
+import xml.etree.ElementTree as ET
 
 import libvirt
+import libvirt_qemu
 import world
 from world import virsh, wait_for
 
@@ -292,6 +294,33 @@ class EventsTest(world.Case):
         dom = self.define("clock", SET_CLOCK)
         dom.create()
         self.heard("clock", "rtc_change")
+
+    def test_a_clock_that_varies_goes_on_where_it_was_set(self):
+        dom = self.define("varying", SET_CLOCK, extra="<clock offset='variable' adjustment='123456' basis='utc'/>")
+        dom.create()
+        self.heard("varying", "rtc_change")
+
+        def adjustment(flags=0):
+            return ET.fromstring(dom.XMLDesc(flags)).find("clock").get("adjustment")
+
+        told = next(event[1] for event in self.events.of("varying", "rtc_change"))
+        wait_for(lambda: adjustment() == told, what=lambda: f"the clock of the guest says {told}, not {adjustment()}")
+        # The guest set the hour alone: a day is the most that this can be.
+        self.assertLess(abs(int(told) - 123456), 86400)
+        self.assertEqual(adjustment(libvirt.VIR_DOMAIN_XML_INACTIVE), "123456")
+
+    def test_a_power_off_that_is_a_restart(self):
+        program = RESET_ONCE.replace(RESET, POWER_OFF).replace(bytes([len(out(0x70, 0x38) + out(0x71, 0x5A) + RESET)]),
+                                                               bytes([len(out(0x70, 0x38) + out(0x71, 0x5A) + POWER_OFF)]))
+        dom = self.define("returning", program, extra="<features><acpi/></features><on_poweroff>restart</on_poweroff>")
+        told = []
+        number = libvirt_qemu.qemuMonitorEventRegister(self.events.conn, None, None, lambda _conn, _dom, event, *_more: told.append(event), None)
+        self.addCleanup(libvirt_qemu.qemuMonitorEventDeregister, self.events.conn, number)
+        dom.create()
+        wait_for(lambda: "SHUTDOWN" in told and "RESUME" in told[told.index("SHUTDOWN"):], what=lambda: f"its second boot; seen {told}")
+        self.assertEqual(dom.state()[0], libvirt.VIR_DOMAIN_RUNNING)
+        dom.destroy()
+        self.expect("returning", [("defined", 0), ("resumed", 0), ("started", 0), ("stopped", 1)])
 
     def test_a_full_disk(self):
         os.makedirs("/run/full", exist_ok=True)

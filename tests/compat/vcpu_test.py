@@ -137,12 +137,17 @@ class Vcpus(world.Case):
         dom.attachDeviceFlags(dimm, LIVE | CONFIG)
         live = ET.fromstring(dom.XMLDesc())
         self.assertEqual(live.find("devices/memory/alias").get("name"), "dimm0")
+        place = live.find("devices/memory/address")
+        self.assertEqual((place.get("slot"), place.get("base")), ("0", "0x100000000"))
         self.assertEqual(live.find("memory").text, str(320 << 10))
         wait_for(lambda: "memory" in console.shell("ls /sys/bus/acpi/devices; ls /sys/devices/system/memory | wc -l")[0], 20)
         with self.refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "would exceed domain's maxMemory config"):
             dom.attachDeviceFlags(dimm.replace("128", "1024"), LIVE)
         with self.refused(libvirt.VIR_ERR_DEVICE_MISSING, "memory device not present"):
             dom.detachDeviceFlags(dimm.replace("128", "256"), LIVE)
+        dom.destroy()
+        dom.create()
+        self.assertEqual(ET.fromstring(dom.XMLDesc()).find("devices/memory/address").get("base"), "0x100000000")
 
 
 if __name__ == "__main__":

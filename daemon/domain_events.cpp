@@ -196,6 +196,7 @@ void Domain::handle(const event::TrayChange& e) {
 }
 
 void Domain::handle(const event::Suspended& e) {
+    if (state_ == static_cast<int>(api::domain_pmsuspended)) return; // known before the daemon began
     set_state(api::domain_pmsuspended, e.to_disk ? api::domain_pmsuspended_disk_unknown : api::domain_pmsuspended_unknown);
     if (e.to_disk)
         emit<remote::DomainEventCallbackPmsuspendDiskCall, remote::DomainEventPmsuspendDiskCall>(

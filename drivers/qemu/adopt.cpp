@@ -48,11 +48,15 @@ Task<std::string> resync(std::shared_ptr<QemuMachine> machine) {
     auto peripheral = qmp.send("qom-list", {{"path", "/machine/peripheral"}});
     auto jobs = qmp.send("query-jobs");
     auto memories = qmp.send("query-memory-devices");
+    auto balloon = qmp.send("query-balloon");
     co_await qmp.greeting(5s);
     machine->take_ptys(co_await chardevs.result(5s));
     machine->take_vcpus(co_await cpus.result(5s));
     co_await QemuMachine::reconcile(machine, co_await peripheral.result(5s));
     take_memory_devices(machine->domain(), co_await memories.result(5s));
+    const json size = co_await balloon.reply(5s); // an error where there is none
+    if (const auto bytes = size.value("return", json::object()).value("actual", std::uint64_t{0}); bytes > 0)
+        machine->domain().current_memory = xml::Kibibytes{bytes / 1024};
     machine->block_jobs()->resync(co_await jobs.result(5s));
     co_return (co_await status.result(5s)).value("status", "");
 }

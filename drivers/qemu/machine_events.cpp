@@ -275,6 +275,8 @@ void QemuMachine::catch_up(const std::string& run_state) {
         on_shutdown({{"guest", true}, {"reason", "guest-shutdown"}});
     } else if (run_state == "guest-panicked") {
         on_panic({{"action", "pause"}});
+    } else if (run_state == "suspended") {
+        on_sleep(false); // on a disk it would have ended
     } else if (end_reason_) {
         background("cannot end", power_off(shared_from_this(), *end_reason_)); // an end that was under way goes on
     }

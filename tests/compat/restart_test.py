@@ -83,6 +83,29 @@ class Restart(world.Case):
             conn = self.connect()
             world.wait_for(lambda: not conn.listAllDomains(), 10, "the transient domain is gone")
 
+    def test_what_a_guest_did_meanwhile(self):
+        extra = "<pm><suspend-to-mem enabled='yes'/></pm>"
+        xml = world.guest_xml("sleeper", nics=0, extra=extra).replace("<memballoon model='none'/>", "<memballoon model='virtio'/>")
+        virsh("create", self.file("sleeper", xml))
+        console = world.Console("sleeper")
+        console.expect("GUEST-TICK", 120)
+        console.close()
+        port = re.search(r"<serial type='pty'>\s*<source path='([^']+)'", virsh("dumpxml", "sleeper").out).group(1)
+        virsh("setmem", "sleeper", "150M", "--live")
+        world.daemon.stop(signal.SIGKILL)
+        time.sleep(2)
+        world.daemon.start()
+        self.assertIn("<currentMemory unit='KiB'>153600</currentMemory>", virsh("dumpxml", "sleeper").out)
+        world.daemon.stop(signal.SIGKILL)
+        with open(port, "wb", buffering=0) as serial:
+            serial.write(b"echo mem > /sys/power/state\n")
+            time.sleep(4)
+        world.daemon.start()
+        self.assertEqual(virsh("domstate", "sleeper").out.strip(), "pmsuspended")
+        virsh("dompmwakeup", "sleeper")
+        world.wait_for(lambda: virsh("domstate", "sleeper").out.strip() == "running", 20, "it is awake")
+        virsh("destroy", "sleeper")
+
     def test_a_guest_that_died_meanwhile(self):
         self.guest("mortal", nics=0)
         self.guest("fleeting", nics=0, transient=True)

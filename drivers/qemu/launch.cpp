@@ -144,6 +144,7 @@ class Launch {
     std::optional<Helpers> helpers_;
     CommandLine line_;
     const char* phase_ = "preparing the host";
+    bool greeted_ = false; // QEMU has, and read a state then
     bool runtime_made_ = false;
     std::shared_ptr<QemuMachine> machine_;
     Fd connection_;
@@ -348,6 +349,8 @@ Task<> Launch::begin() {
     if (exact) co_await hear_answers();
     if (context_.incoming) {
         co_await machine_->qmp().greeting(std::chrono::seconds(world_->settings.start_timeout_s));
+        phase_ = "reading the guest's state";
+        greeted_ = true;
         // The state has parts for these CPUs, and no place to put them while they are missing.
         co_await QemuMachine::plug_late_vcpus(machine_);
         co_await machine_->state_keeper().load(state_.take_end());
@@ -400,8 +403,9 @@ rpc::Error Launch::judge(const rpc::Error& error, StartFailure& failure) const {
     Code code = error.code();
     if (!failure.exit.empty()) {
         code = Code::internal_error;
-        detail =
-            fmt::format("process exited while connecting to monitor: {}", failure.words.empty() ? failure.exit : failure.words);
+        detail = fmt::format("{}: {}",
+                             greeted_ ? "qemu unexpectedly closed the monitor" : "process exited while connecting to monitor",
+                             failure.words.empty() ? failure.exit : failure.words);
     } else if (!failure.words.empty()) {
         detail += "; QEMU said: " + failure.words;
     }

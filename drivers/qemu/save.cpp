@@ -242,6 +242,8 @@ Task<> QemuStateKeeper::load(Fd file) {
         co_await passed.result();
         co_await begun.result(10min);
         co_await stream->ended.wait();
+        // A QEMU that cannot read its state says why in its log, and ends.
+        if (stream->status != "completed") co_await machine->process().wait(5s);
         if (stream->status != "completed")
             rpc::fail(Code::operation_failed, "restoring the guest's state failed: {}",
                       stream->error.empty() ? stream->status : stream->error);

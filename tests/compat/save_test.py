@@ -181,6 +181,14 @@ class Save(Guest):
         with self.refused(libvirt.VIR_ERR_SYSTEM_ERROR):
             self.conn.restore("/nowhere/at/all")
 
+    def test_a_state_that_was_cut_off(self):
+        self.start()
+        self.conn.lookupByName("keeper").save(IMAGE)
+        os.truncate(IMAGE, os.stat(IMAGE).st_size - 100_000)
+        with self.refused(libvirt.VIR_ERR_INTERNAL_ERROR, "qemu unexpectedly closed the monitor", origin=libvirt.VIR_FROM_QEMU):
+            self.conn.restore(IMAGE)
+        self.assertEqual(self.state(), "shut off (failed)")
+
     def test_a_failed_save_leaves_the_guest_running(self):
         self.start()
         with self.refused(libvirt.VIR_ERR_SYSTEM_ERROR):

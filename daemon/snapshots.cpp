@@ -276,6 +276,7 @@ Task<> revert_running(DomainPtr domain, xml::Snapshot snapshot, unsigned flags) 
     auto options = revert_options(paused, flags);
     options.running_reason = api::domain_running_from_snapshot;
     options.restore.snapshot = snapshot.name;
+    options.restore.disks = internal_disks(snapshot);
     co_await domain->start_transient(std::move(document), std::move(options));
 }
 

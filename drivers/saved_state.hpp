@@ -38,6 +38,7 @@ struct RestoreSource {
     std::string path; // of a save image; empty: see snapshot
     bool bypass_cache = false;
     std::string snapshot;                      // name of a snapshot inside its disks
+    std::vector<std::string> disks;            // that have it, the first of them the memory too
     std::shared_ptr<const xml::Cpu> asked_cpu; // where the document's is what the guest got when it started first
 
     explicit operator bool() const { return !path.empty() || !snapshot.empty(); }

@@ -153,6 +153,12 @@ class Launch {
     StreamFilter state_; // what a restored guest's state comes from
 };
 
+// CPUs that may be unplugged later have to be plugged in.
+static bool has_late_vcpus(const xml::Domain& domain) {
+    return std::ranges::any_of(domain.vcpus,
+                               [](const auto& vcpu) { return vcpu.enabled && vcpu.hotpluggable && *vcpu.hotpluggable; });
+}
+
 // Everything that is slow or touches the disk, before QEMU runs.
 Task<> Launch::prepare() {
     const auto emulator = co_await world_->emulators->get(domain_.devices.emulator, accelerator_of(domain_));
@@ -200,7 +206,8 @@ Task<> Launch::prepare() {
         state_ = StreamFilter::unpacking(world_->executor, image.format, std::move(image.stream));
         context_.incoming = true;
     }
-    context_.load_snapshot = request_.restore.snapshot;
+    // The state of CPUs that were plugged in has no place before they are again: then it is loaded by an order.
+    if (!has_late_vcpus(domain_)) context_.load_snapshot = request_.restore.snapshot;
     for (const auto& disk : domain_.devices.disks) lend_fds(disk, request_.fd_groups, context_);
     host_.add_nics(domain_, request_.nics);
     auto monitor = listen_qmp(runtime_.monitor_path());
@@ -327,12 +334,6 @@ static bool is_tuned(const xml::Domain& domain) {
     return domain.cputune || domain.memtune || domain.blkiotune || domain.numatune || !domain.perf.empty() ||
            (domain.vcpu && !domain.vcpu->cpuset.empty());
 }
-// CPUs that may be unplugged later have to be plugged in.
-static bool has_late_vcpus(const xml::Domain& domain) {
-    return std::ranges::any_of(domain.vcpus,
-                               [](const auto& vcpu) { return vcpu.enabled && vcpu.hotpluggable && *vcpu.hotpluggable; });
-}
-
 // While QEMU gets ready: its group, its pid file, its status file. Only then may the guest run.
 Task<> Launch::begin() {
     say_hello();
@@ -347,14 +348,18 @@ Task<> Launch::begin() {
     // A CPU that must be to the letter is looked at before the guest can look.
     const bool exact = domain_.cpu && domain_.cpu->check == xml::CpuCheck::full;
     if (exact) co_await hear_answers();
-    if (context_.incoming) {
+    const bool loads_snapshot = request_.restore && !context_.incoming && context_.load_snapshot.empty();
+    if (context_.incoming || loads_snapshot) {
         co_await machine_->qmp().greeting(std::chrono::seconds(world_->settings.start_timeout_s));
         phase_ = "reading the guest's state";
         greeted_ = true;
-        // The state has parts for these CPUs, and no place to put them while they are missing.
         co_await QemuMachine::plug_late_vcpus(machine_);
+    }
+    if (context_.incoming) {
         co_await machine_->state_keeper().load(state_.take_end());
         co_await state_.finish();
+    } else if (loads_snapshot) {
+        co_await machine_->state_keeper().load_snapshot(request_.restore.snapshot, request_.restore.disks);
     }
     std::optional<Qmp::Pending> running;
     const bool tuned = is_tuned(domain_) || has_late_vcpus(domain_);

@@ -71,6 +71,11 @@ Task<> QemuStateKeeper::save_snapshot(std::string name, std::vector<std::string>
     co_await run_job("snapshot-save", {{"tag", name}, {"vmstate", nodes.at(0)}, {"devices", nodes}}, "snapshot-save");
 }
 
+Task<> QemuStateKeeper::load_snapshot(std::string name, std::vector<std::string> disks) {
+    const json nodes = nodes_of(disks);
+    co_await run_job("snapshot-load", {{"tag", name}, {"vmstate", nodes.at(0)}, {"devices", nodes}}, "snapshot-load");
+}
+
 Task<> QemuStateKeeper::delete_snapshot(std::string name, std::vector<std::string> disks) {
     co_await run_job("snapshot-delete", {{"tag", name}, {"devices", nodes_of(disks)}}, "snapshot-delete");
 }

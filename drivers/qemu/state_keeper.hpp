@@ -35,6 +35,9 @@ class QemuStateKeeper final : public StateKeeper {
     // Takes the state from a stream; for a QEMU that was started to wait for it.
     Task<> load(Fd stream);
 
+    // The same of a snapshot inside its disks.
+    Task<> load_snapshot(std::string name, std::vector<std::string> disks);
+
     // One of QEMU's jobs that end by themselves, from its command to its end.
     Task<> run_job(std::string command, json arguments, std::string id);
 

@@ -149,7 +149,7 @@ def peer():
         if net.isActive():
             net.destroy()
         result["net_start"] = median(net.create, 10, net.destroy)
-    with step("cycles"):
+    with step("cycles", 900):
         guests.cycles(conn)
     with step("restart with 20 guests"):
         conn = restart_with_guests(conn)

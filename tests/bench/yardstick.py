@@ -36,9 +36,9 @@ signal.signal(signal.SIGALRM, give_up)
 
 
 @contextlib.contextmanager
-def step(name):
-    """A yardstick that cannot be measured leaves a hole in the table and says why."""
-    signal.alarm(120)
+def step(name, seconds=120):
+    """A yardstick that cannot be measured, or not within so many seconds, leaves a hole in the table and says why."""
+    signal.alarm(seconds)
     try:
         yield
     except Exception as error:  # whatever a half-built peer comes up with

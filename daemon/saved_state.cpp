@@ -74,11 +74,17 @@ Task<drivers::SaveHead> save_head(DomainPtr domain, bool running) {
                                 cookie.cpu ? xml::format(cookie, xml::save_cookie_root) : "", running};
 }
 
-Task<> save_domain(DomainPtr domain, std::string path, std::string document, unsigned flags) {
-    domain->require_active();
+Task<> require_savable(DomainPtr domain) {
     const auto machine = domain->shared_machine();
     co_await machine->state_keeper().require_savable();
+    domain->require_active();
+}
+
+Task<> save_domain(DomainPtr domain, std::string path, std::string document, unsigned flags) {
+    domain->require_active();
+    co_await require_savable(domain);
     require_no_block_jobs(*domain);
+    const auto machine = domain->shared_machine();
     const bool was_running = runs(*domain);
     std::exception_ptr failure;
     try {
@@ -255,7 +261,7 @@ Task<> after_dump(DomainPtr domain, bool was_running, unsigned flags) {
 Task<> dump_domain(DomainPtr domain, std::string path, unsigned format, unsigned flags) {
     domain->require_active();
     const bool was_running = runs(*domain), memory_only = flags & api::dump_memory_only;
-    if (!memory_only) co_await domain->machine().state_keeper().require_savable();
+    if (!memory_only) co_await require_savable(domain);
     drivers::DumpTarget target{path, memory_only, dump_format(format, memory_only), (flags & api::dump_bypass_cache) != 0};
     std::exception_ptr failure;
     try {

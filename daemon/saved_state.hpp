@@ -9,6 +9,8 @@ namespace lodge::daemon {
 Task<drivers::SaveHead> save_head(DomainPtr domain, bool running);
 
 // Flags are VIR_DOMAIN_SAVE_*; `document` replaces the domain's own, if not empty.
+// Refuses, while the guest still runs, what could not be carried to a file.
+Task<> require_savable(DomainPtr domain);
 Task<> save_domain(DomainPtr domain, std::string path, std::string document, unsigned flags);
 Task<> managed_save(DomainPtr domain, std::string document, unsigned flags);
 Task<> remove_managed_save(DomainPtr domain);

@@ -92,7 +92,7 @@ Task<> save_memory(DomainPtr domain, std::string path, bool running) {
 Task<> take_external(DomainPtr domain, SnapshotPlan plan, unsigned flags, std::shared_ptr<Undo> undo) {
     const auto& snapshot = plan.snapshot;
     const bool memory = snapshot.memory.snapshot == SnapshotMode::external;
-    if (memory) co_await domain->machine().state_keeper().require_savable();
+    if (memory) co_await require_savable(domain);
     if (flags & api::domain_snapshot_create_quiesce) {
         co_await domain->machine().agent_command(R"({"execute":"guest-fsfreeze-freeze"})", std::chrono::seconds(60));
         undo->thaw = true;
@@ -118,7 +118,7 @@ Task<> take_external(DomainPtr domain, SnapshotPlan plan, unsigned flags, std::s
 }
 
 Task<> take_internal(DomainPtr domain, SnapshotPlan plan, std::shared_ptr<Undo> undo) {
-    co_await domain->machine().state_keeper().require_savable();
+    co_await require_savable(domain);
     if (runs(*domain)) {
         co_await domain->suspend(drivers::PauseReason::save);
         undo->resume = true;

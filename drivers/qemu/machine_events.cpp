@@ -222,7 +222,6 @@ void QemuMachine::on_memory_failure(const json& data) {
                                   (known && truth(*flags, "recursive") ? 2u : 0u)});
 }
 
-// The guest took memory from a virtio-mem device, or gave some back.
 // QEMU counts from the time that it was started with. A clock that varies goes on, at the next start, where its guest set it.
 void QemuMachine::on_rtc_change(std::int64_t offset) {
     if (auto& clock = parts_.domain->clock; clock && clock->offset == xml::ClockOffset::variable) {
@@ -232,6 +231,7 @@ void QemuMachine::on_rtc_change(std::int64_t offset) {
     tell(event::RtcChange{offset});
 }
 
+// The guest took memory from a virtio-mem device, or gave some back.
 void QemuMachine::on_memory_resized(const std::string& alias, std::uint64_t kib) {
     for (auto& memory : parts_.domain->devices.memories) {
         if (memory.info.alias != alias) continue;

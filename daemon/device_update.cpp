@@ -7,6 +7,7 @@
 #include "daemon/nics.hpp"
 #include "daemon/volume_disks.hpp"
 #include "drivers/network/bandwidth.hpp"
+#include "rpc/log.hpp"
 #include "xml/domain/check.hpp"
 
 namespace lodge::daemon {
@@ -126,6 +127,16 @@ Task<> change_plug(DomainPtr domain, Nic wanted, Nic present) {
         isolate_plug(tap, wanted.port_isolated && *wanted.port_isolated);
 }
 
+// Why it had to be is what the caller is told.
+Task<> put_plug_back(DomainPtr domain, Nic present, Nic tried) {
+    if (!domain->is_active()) co_return;
+    try {
+        co_await change_plug(domain, present, tried);
+    } catch (const std::exception& error) {
+        log::warn("{}: cannot put back the plug of {}: {}", domain->name(), present.target.dev, error.what());
+    }
+}
+
 } // namespace
 
 static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
@@ -143,9 +154,10 @@ static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
     check_plug(wanted, present);
     check_plug_options(host, wanted);
     settle_bridge(host, wanted, present);
-    co_await change_plug(domain, wanted, present);
+    const bool has_other_port = wanted.source.port_id != present.source.port_id;
     std::exception_ptr failure;
     try {
+        co_await change_plug(domain, wanted, present);
         const auto machine = domain->shared_machine();
         co_await machine->update({plan.document, plan.at, force, domain->fd_groups});
         domain->require_active();
@@ -153,10 +165,11 @@ static Task<> change_nic(DomainPtr domain, Plan plan, bool force) {
         failure = std::current_exception();
     }
     if (failure) {
-        co_await change_plug(domain, present, wanted);
+        if (has_other_port) host.networks().forget_port(wanted);
+        co_await put_plug_back(domain, present, wanted);
         std::rethrow_exception(failure);
     }
-    if (wanted.source.port_id != present.source.port_id) host.networks().forget_port(present);
+    if (has_other_port) host.networks().forget_port(present);
     auto& live = domain->live().devices.interfaces.at(plan.at.place);
     if (is_changed(wanted, present))
         live = wanted;

@@ -83,40 +83,59 @@ unsigned class_of(const xml::NetworkPort& port) {
     return id;
 }
 
+static drivers::Promise promise_to(const xml::NetworkPort& port) {
+    return {class_of(port), xml::MacAddress::parse(port.mac.address).value_or(xml::MacAddress{}), floor_of(port)};
+}
+
 // Entered before the first wait, so that two cards at once cannot both have what is left.
 Task<> Networks::promise(NetworkPtr network, xml::NetworkPort port) {
     const auto present = network->ports.find(port.uuid);
-    const bool was_kept = present != network->ports.end();
-    const xml::NetworkPort before = was_kept ? present->second : xml::NetworkPort{};
-    const auto class_id = class_of(before);
+    const auto before = present == network->ports.end() ? std::nullopt : std::optional(present->second);
+    const auto class_id = before ? class_of(*before) : 0;
     const auto floor = floor_of(port);
     if (!floor && !class_id) co_return;
-    if (!floor) co_return co_await end_promise(network, before, port);
-    const auto others = promised_sum(network->ports) - (class_id ? floor_of(before) : 0);
-    check_promise(*network, port, others + floor);
-    drivers::Promise promise{class_id, xml::MacAddress::parse(port.mac.address).value_or(xml::MacAddress{}), floor};
-    if (!class_id) promise.class_id = network->last_class = next_class(*network, network->last_class);
-    port.bandwidth->class_id = std::to_string(promise.class_id);
+    if (!floor) co_return co_await end_promise(network, *before, port);
+    const auto sum = promised_sum(network->ports) - (class_id ? floor_of(*before) : 0) + floor;
+    check_promise(*network, port, sum);
+    if (!class_id) network->last_class = next_class(*network, network->last_class);
+    port.bandwidth->class_id = std::to_string(class_id ? class_id : network->last_class);
     network->ports[port.uuid] = port;
-    const auto bridge = network->live->bridge_name();
-    const auto limit = *limit_of(*network);
     std::exception_ptr failure;
     try {
+        const auto bridge = network->live->bridge_name();
+        const auto limit = *limit_of(*network);
         if (class_id)
-            co_await drivers::change_promise(bridge, limit, promise, others + floor);
+            co_await drivers::change_promise(bridge, limit, promise_to(port), sum);
         else
-            co_await drivers::add_promise(bridge, limit, promise, others + floor);
+            co_await drivers::add_promise(bridge, limit, promise_to(port), sum);
+        if (!network->is_active()) // stopped meanwhile, and its bridge is gone
+            rpc::fail(From::network, Code::operation_invalid, "network '{}' is not active", network->name());
         co_await keep_port(network, port);
-        if (network->is_active()) co_await write_status(*network, *network->live);
+        co_await write_status(*network, *network->live);
     } catch (...) {
         failure = std::current_exception();
     }
     if (!failure) co_return;
-    if (was_kept)
-        network->ports[port.uuid] = before;
-    else
-        network->ports.erase(port.uuid);
+    co_await take_back_promise(network, port, before);
     std::rethrow_exception(failure);
+}
+
+Task<> Networks::take_back_promise(NetworkPtr network, xml::NetworkPort port, std::optional<xml::NetworkPort> before) {
+    network->ports.erase(port.uuid);
+    if (before && network->is_active()) network->ports[port.uuid] = *before;
+    try {
+        if (!before || !network->is_active())
+            store::remove_now(port_file(*network, port.uuid));
+        else
+            co_await keep_port(network, *before);
+        if (before && class_of(*before) && network->is_active())
+            co_await drivers::change_promise(network->live->bridge_name(), *limit_of(*network), promise_to(*before),
+                                             promised_sum(network->ports));
+        else
+            co_await release_class(network, class_of(port));
+    } catch (const std::exception& error) {
+        log::warn("network {}: cannot take back what was promised to {}: {}", network->name(), port.mac.address, error.what());
+    }
 }
 
 // The port stays as it is without a class: clients may have changed more of it.

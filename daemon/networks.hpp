@@ -85,6 +85,7 @@ class Networks {
     Task<> adopt(std::string text, std::string path);
     Task<> load_ports(NetworkPtr network);
     Task<> keep_port(NetworkPtr network, xml::NetworkPort port);
+    Task<> take_back_promise(NetworkPtr network, xml::NetworkPort port, std::optional<xml::NetworkPort> before);
     Task<> end_promise(NetworkPtr network, xml::NetworkPort before, xml::NetworkPort after);
     Task<> release_class(NetworkPtr network, unsigned class_id);
 

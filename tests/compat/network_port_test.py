@@ -95,15 +95,24 @@ class Ports(world.Case):
             guest.setInterfaceParameters("52:54:00:01:02:03", {"inbound.average": 100, "inbound.floor": 701})
         guest.setInterfaceParameters("52:54:00:01:02:03", {"inbound.average": 100, "inbound.floor": 200})
         self.assertEqual(classes(), {"1": "8Mbit", "2": "4Mbit", "3": "2400Kbit", "4": "1600Kbit"})
+        present = re.search(r"<interface .*?</interface>", guest.XMLDesc(), re.S).group()
+        with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "new combined inbound floor=1001"):
+            guest.updateDeviceFlags(present.replace("floor='200'", "floor='701'"))
+        self.assertEqual(classes(), {"1": "8Mbit", "2": "4Mbit", "3": "2400Kbit", "4": "1600Kbit"})
+        self.assertIn("floor='200'", guest.XMLDesc())
+        guest.updateDeviceFlags(re.sub(r"<bandwidth>.*?</bandwidth>", "", present, flags=re.S))
+        self.assertEqual(classes(), {"1": "8Mbit", "2": "5600Kbit", "3": "2400Kbit"})
+        guest.updateDeviceFlags(present)
+        self.assertEqual(classes(), {"1": "8Mbit", "2": "4Mbit", "3": "2400Kbit", "5": "1600Kbit"})
         world.daemon.restart(signal.SIGKILL)
         conn = self.connect()
         guest, net = conn.lookupByName("promised"), conn.networkLookupByName("ports")
         with self.refused(libvirt.VIR_ERR_OPERATION_INVALID, "new combined inbound floor=1001"):
             guest.setInterfaceParameters("52:54:00:01:02:03", {"inbound.average": 100, "inbound.floor": 701})
         net.portLookupByUUIDString(own).setParameters({"inbound.average": 100})
-        self.assertEqual(classes(), {"1": "8Mbit", "2": "6400Kbit", "4": "1600Kbit"})
+        self.assertEqual(classes(), {"1": "8Mbit", "2": "6400Kbit", "5": "1600Kbit"})
         with open("/run/libvirt/network/ports.xml") as file:
-            self.assertIn("<class_id bitmap='0-2,4'/>\n  <floor sum='200'/>", file.read())
+            self.assertIn("<class_id bitmap='0-2,5'/>\n  <floor sum='200'/>", file.read())
         guest.destroy()
         world.wait_for(lambda: classes() == {"1": "8Mbit", "2": "8Mbit"}, 10, "the promise is given back")
 
